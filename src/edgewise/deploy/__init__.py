@@ -1,0 +1,1 @@
+"""From a trained module to a file that a runtime runs: export, quantise, verify, load."""

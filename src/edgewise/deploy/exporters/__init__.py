@@ -1,0 +1,1 @@
+"""Exporters: one file per format, each going straight from one captured program."""

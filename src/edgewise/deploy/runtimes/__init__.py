@@ -1,0 +1,1 @@
+"""Runtimes: each a small adapter behind the protocol of `protocol.py`."""

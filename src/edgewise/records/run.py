@@ -1,0 +1,76 @@
+"""The whole of a run joined for its report."""
+
+from __future__ import annotations
+
+from edgewise.records.artifact import Artifact
+from edgewise.records.cost import CostReport
+from edgewise.records.data import DataSummary
+from edgewise.records.environment import Environment
+from edgewise.records.measurement import Measurement
+from edgewise.records.record import Record
+from edgewise.records.training import EvalRecord, TrainRecord
+
+
+class Candidate(Record):
+    """One model that `fit` looked at."""
+
+    name: str
+    img_size: int
+    published_top1: float
+    macs: int
+    params: int
+    latency_ms: float | None
+    """Absent when it was not measured; `note` then says why."""
+    verdict: str
+    chosen: bool
+    note: str = ""
+
+
+class Choice(Record):
+    """How `fit` came to its model."""
+
+    max_ms: float | None
+    runtime: str
+    threads: int
+    candidates: tuple[Candidate, ...]
+    reason: str
+
+
+class FileResult(Record):
+    """One row of the report's file table: a file with its precision, accuracy, size and latency."""
+
+    name: str
+    artifact: Artifact | None
+    """Absent for the torch model itself."""
+    top1: float | None
+    agreement: float | None
+    """Share of validation images on which its top-1 equals the torch model's."""
+    measurement: Measurement | None
+
+
+class SamplePrediction(Record):
+    """One validation picture and the model's answer."""
+
+    image_png_base64: str
+    truth: str
+    top: tuple[tuple[str, float], ...]
+    """Labels with probabilities, most likely first."""
+
+
+class RunRecord(Record):
+    """Everything that a run's report shows."""
+
+    name: str
+    model: str
+    task: str = "classification"
+    created_at: str
+    command: str
+    config: dict[str, object]
+    data: DataSummary
+    choice: Choice | None = None
+    cost: CostReport | None = None
+    training: TrainRecord | None = None
+    evaluation: EvalRecord | None = None
+    files: tuple[FileResult, ...] = ()
+    samples: tuple[SamplePrediction, ...] = ()
+    environment: Environment
