@@ -1,1 +1,1 @@
-"""."""
+"""Captured programs: what counting and exporting both start from."""

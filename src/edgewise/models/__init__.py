@@ -1,1 +1,1 @@
-"""."""
+"""Families as tables of rows, the catalogue, building, weights."""

@@ -1,1 +1,1 @@
-"""."""
+"""Records shown to people: tables, plots, contact sheets and the HTML report."""

@@ -1,0 +1,50 @@
+"""Walking a spec from input to output with channels and strides resolved."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from edgewise.spec.model import ModelSpec
+from edgewise.spec.rows import ConvSpec, FusedIBSpec, MQASpec, UIBSpec
+
+AnyRow = ConvSpec | FusedIBSpec | UIBSpec | MQASpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One row at its place in the network."""
+
+    stage: int
+    index: int
+    row: AnyRow
+    in_chs: int
+    out_chs: int
+    stride: int
+    reduction: int
+    """Input pixels per output pixel, after this row."""
+
+    @property
+    def path(self) -> str:
+        """Return the row's place in the spec, as in ``stages.2.3``."""
+        return f"stages.{self.stage}.{self.index}"
+
+
+def walk(spec: ModelSpec) -> Iterator[Step]:
+    """Yield every row of the stages in order; the stem comes before them and is not part of them."""
+    chs = spec.stem.out_chs
+    reduction = spec.stem.stride
+    for stage, rows in enumerate(spec.stages):
+        for index, row in enumerate(rows):
+            out_chs = chs if isinstance(row, MQASpec) else row.out_chs
+            stride = 1 if isinstance(row, MQASpec) else row.stride
+            reduction *= stride
+            yield Step(
+                stage=stage, index=index, row=row, in_chs=chs, out_chs=out_chs, stride=stride, reduction=reduction
+            )
+            chs = out_chs
+
+
+def max_reduction(spec: ModelSpec) -> int:
+    """Return the stride of the last feature map, 32 for the published MobileNetV4 models."""
+    return list(walk(spec))[-1].reduction
