@@ -18,7 +18,8 @@ EdgewiseError
 │   └── VerificationError      an exported file that does not answer like its model
 ├── BenchError                 a measurement that could not be made
 └── TrainingError              a run that cannot go on
-    └── NonFiniteLossError     the loss became NaN or infinite
+    ├── NonFiniteLossError     the loss became NaN or infinite
+    └── Interrupted            a signal asked the run to stop; exit code 130 or 143
 """
 
 from __future__ import annotations
@@ -105,6 +106,14 @@ class TrainingError(EdgewiseError):
 
 class NonFiniteLossError(TrainingError):
     """The loss became NaN or infinite."""
+
+
+class Interrupted(TrainingError):
+    """A signal asked the run to stop; its state is saved."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
 
 
 def suggestion(given: str, accepted: Iterable[str]) -> str:

@@ -6,6 +6,7 @@ Shape suffixes: N batch, C channels, H and W of the map, h query heads, L querie
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from edgewise.blocks.conv_norm import Norm
@@ -50,7 +51,6 @@ class MultiQueryAttention(nn.Module):
         self.num_heads = num_heads
         self.key_dim = key_dim
         self.value_dim = value_dim
-        self.scale = key_dim**-0.5
         self.query = Projection(num_chs, num_heads * key_dim)
         self.key = Projection(num_chs, key_dim, stride=kv_stride, kernel=kv_kernel, norm=norm)
         self.value = Projection(num_chs, value_dim, stride=kv_stride, kernel=kv_kernel, norm=norm)
@@ -58,14 +58,15 @@ class MultiQueryAttention(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(N, C, H, W) -> (N, C, H, W)."""
-        size = x.shape[-2:]
+        height, width = x.shape[-2:]
         # Query channels are head-major, so this reshape moves nothing.
-        q_NhLk = self.query(x).reshape(-1, self.num_heads, self.key_dim, size[0] * size[1]).transpose(-1, -2)
-        k_N1kM = self.key(x).flatten(2).unsqueeze(1)
-        v_N1Mv = self.value(x).flatten(2).transpose(-1, -2).unsqueeze(1)
-        weights_NhLM = (q_NhLk * self.scale @ k_N1kM).softmax(dim=-1)
-        o_NhvL = (weights_NhLM @ v_N1Mv).transpose(-1, -2)
-        out: torch.Tensor = self.output(o_NhvL.reshape(-1, self.num_heads * self.value_dim, *size))
+        q_NhLk = self.query(x).reshape(-1, self.num_heads, self.key_dim, height * width).transpose(-1, -2).contiguous()
+        k_N1Mk = self.key(x).flatten(2).transpose(-1, -2).unsqueeze(1).contiguous()
+        v_N1Mv = self.value(x).flatten(2).transpose(-1, -2).unsqueeze(1).contiguous()
+        # The one key head and the one value head are broadcast over the query heads.
+        o_NhLv = F.scaled_dot_product_attention(q_NhLk, k_N1Mk, v_N1Mv)
+        o_NCHW = o_NhLv.transpose(-1, -2).reshape(-1, self.num_heads * self.value_dim, height, width)
+        out: torch.Tensor = self.output(o_NCHW)
         return out
 
 

@@ -1,1 +1,1 @@
-"""."""
+"""What a network costs, read off its captured graph."""

@@ -33,7 +33,7 @@ def round_ticks(low: float, high: float, count: int = 5, *, whole: bool = False)
     """Return multiples of 1, 2 or 5 times a power of ten inside ``low``-``high``; only whole numbers if ``whole``."""
     rough = (high - low) / count
     power = 10.0 ** math.floor(math.log10(rough))
-    step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * (1 - 1e-9))
+    step = power * min((1, 2, 5, 10), key=lambda factor: abs(math.log(factor * power / rough)))
     if whole:
         step = max(1.0, step)
     first = math.ceil(low / step - 1e-9)
@@ -57,6 +57,6 @@ def spread(values: Sequence[float], margin: float = 0.06) -> tuple[float, float]
 
 def _log_ticks(low: float, high: float) -> list[float]:
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    factors = (1, 2, 5) if len(decades) <= 3 else (1,)
-    ticks = [factor * 10.0**decade for decade in decades for factor in factors]
-    return [tick for tick in ticks if low <= tick <= high]
+    fine = [factor * 10.0**decade for decade in decades for factor in (1, 2, 5)]
+    inside = [tick for tick in fine if low <= tick <= high]
+    return inside if len(inside) <= 8 else [10.0**decade for decade in decades if low <= 10.0**decade <= high]

@@ -17,7 +17,8 @@ from edgewise.report.formatting import format_percent, shorten
 MAX_LABELLED = 40
 """Up to this many classes the matrix carries labels; above, one pixel stands for one cell."""
 MAX_NUMBERED = 20
-CELL = 26
+INK_NEEDS_WHITE = 0.85
+"""Strength of a cell's colour from which on its number is white on a light page."""
 RIGHT_RGB, WRONG_RGB = (47, 111, 208), (208, 74, 60)
 
 
@@ -55,7 +56,8 @@ def cell_strengths(confusion: Sequence[Sequence[int]]) -> NDArray[np.float64]:
         confusion: (classes, classes), rows are the true ones.
     """
     counts = np.array(confusion, dtype=np.float64)
-    return np.sqrt(counts / np.maximum(counts.sum(axis=1, keepdims=True), 1))
+    strengths: NDArray[np.float64] = np.sqrt(counts / np.maximum(counts.sum(axis=1, keepdims=True), 1))
+    return strengths
 
 
 def confusion_picture(evaluation: EvalRecord) -> Markup:
@@ -67,43 +69,46 @@ def confusion_picture(evaluation: EvalRecord) -> Markup:
 
 def _labelled(evaluation: EvalRecord) -> Markup:
     classes = len(evaluation.labels)
-    labels = [shorten(label, 18) for label in evaluation.labels]
-    margin = 24 + 7 * max(len(label) for label in labels)
-    size = margin + CELL * classes + 4
+    labels = [shorten(label, 24) for label in evaluation.labels]
+    margin = 16 + 7 * max(len(label) for label in labels)
+    cell = _cell_px(classes)
+    size = margin + cell * classes + 4
     parts = [
         Markup('<svg class="matrix" viewBox="0 0 {0} {0}" style="width:{0}px" role="img"><title>{1}</title>').format(
             size, f"Confusion matrix of {classes} classes; rows are true classes, columns answers"
         ),
-        Markup('<text class="axis-name" x="4" y="14">truth ↓ answer →</text>'),
     ]
     strengths = cell_strengths(evaluation.confusion)
     for row, label in enumerate(labels):
-        at = margin + CELL * row + CELL / 2
+        at = margin + cell * row + cell / 2
         parts.append(
             Markup('<text x="{}" y="{}" text-anchor="end">{}</text>').format(margin - 6, at + 4, label)
             + Markup('<text transform="translate({},{}) rotate(-90)">{}</text>').format(at + 4, margin - 6, label)
         )
-        parts += [
-            _cell(evaluation, row, column, margin, float(strengths[row, column])) for column in range(classes)
-        ]
+        parts += [_cell(evaluation, row, column, margin, float(strengths[row, column])) for column in range(classes)]
     return Markup("").join(parts) + Markup("</svg>")
 
 
 def _cell(evaluation: EvalRecord, row: int, column: int, margin: int, strength: float) -> Markup:
     count = evaluation.confusion[row][column]
-    x, y = margin + CELL * column, margin + CELL * row
+    side = _cell_px(len(evaluation.labels))
+    x, y = margin + side * column, margin + side * row
     box = Markup('<rect class="{}" x="{}" y="{}" width="{}" height="{}" style="fill-opacity:{:.2f}">{}</rect>')
     if not count:
-        return box.format("cell", x, y, CELL - 1, CELL - 1, 1, "")
+        return box.format("cell", x, y, side - 1, side - 1, 1, "")
     share = format_percent(count / sum(evaluation.confusion[row]))
     title = f"{evaluation.labels[row]} → {evaluation.labels[column]}: {count} ({share})"
     style = "right" if row == column else "wrong"
-    rect = box.format(style, x, y, CELL - 1, CELL - 1, strength, Markup("<title>{}</title>").format(title))
+    rect = box.format(style, x, y, side - 1, side - 1, strength, Markup("<title>{}</title>").format(title))
     if len(evaluation.labels) > MAX_NUMBERED:
         return rect
-    ink = "on-ink" if strength > 0.6 else ""
+    ink = "on-ink" if strength > INK_NEEDS_WHITE else ""
     number = Markup('<text class="{}" x="{}" y="{}" text-anchor="middle">{}</text>')
-    return rect + number.format(ink, x + (CELL - 1) / 2, y + CELL / 2 + 3.5, count if count < 10_000 else "…")
+    return rect + number.format(ink, x + (side - 1) / 2, y + side / 2 + 3.5, count if count < 10_000 else "…")
+
+
+def _cell_px(classes: int) -> int:
+    return 44 if classes <= 6 else 34 if classes <= 12 else 26 if classes <= MAX_NUMBERED else 18
 
 
 def _compact(evaluation: EvalRecord) -> Markup:

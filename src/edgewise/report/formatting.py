@@ -30,15 +30,15 @@ def format_ms(milliseconds: float | None) -> str:
 
 
 def format_significant(number: float | None, digits: int = 3) -> str:
-    """Return ``number`` with ``digits`` significant digits and no exponent: ``0.012345`` becomes ``0.0123``."""
+    """Return ``number`` with ``digits`` significant digits, whole numbers in full: ``0.0123``, ``1.23``, ``1,234``."""
     if number is None or not math.isfinite(number):
         return MISSING
     if number == 0:
         return "0"
-    # rounding first: 9.996 has one digit before the point, what is shown (10.0) has two
+    # rounding first: 9.996 has one digit before the point, what is shown (10.0) has two; whole numbers stay whole
     rounded = float(f"{number:.{digits - 1}e}")
     decimals = max(0, digits - 1 - math.floor(math.log10(abs(rounded))))
-    return f"{rounded:,.{decimals}f}"
+    return f"{number:,.{decimals}f}"
 
 
 def format_percent(fraction: float | None, digits: int = 1) -> str:
@@ -97,6 +97,16 @@ def format_date(text: str) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
+def format_plain(number: float) -> str:
+    """Return a number that a person gave as that person would write it: ``5.0`` becomes ``5``."""
+    return f"{number:.6g}"
+
+
+def format_threads(count: int) -> str:
+    """Return ``1 thread`` or ``4 threads``."""
+    return f"{count} thread" if count == 1 else f"{count} threads"
+
+
 def format_shape(shape: tuple[int | str, ...]) -> str:
     """Return a shape as ``1 × 3 × 224 × 224``."""
     return " × ".join(str(size) for size in shape) or MISSING
@@ -119,4 +129,3 @@ def _with_prefix(number: float | None, units: tuple[str, ...]) -> str:
         return f"{number:.0f}{units[0]}"
     decimals = 2 if abs(number) < 9.995 else 1
     return f"{number:,.{decimals}f}{units[power]}"
-

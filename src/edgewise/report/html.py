@@ -5,13 +5,14 @@ from __future__ import annotations
 import base64
 import binascii
 import math
+import re
 import struct
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from edgewise.records.files import write_atomically
 from edgewise.records.run import Candidate, Choice, RunRecord
@@ -23,6 +24,11 @@ from edgewise.report.uncertainty import wilson_interval
 if TYPE_CHECKING:
     from jinja2 import Environment
 
+FILTERS = (
+    *("count", "bytes", "ms", "significant", "percent", "points", "loss", "difference"),
+    *("duration", "date", "plain", "threads", "shape"),
+)
+"""Names of the functions ``format_…`` that the templates use."""
 TINY_PICTURE = 96
 """Pictures narrower than this many pixels are enlarged with hard edges."""
 
@@ -34,6 +40,7 @@ def render_report(run: RunRecord) -> str:
         run=run,
         css=Markup(_css()),  # noqa: S704 (our own file)
         files=ranking.rank_files(run),
+        verified=[file for file in run.files if file.artifact and file.artifact.verification],
         best=ranking.fastest_file(run),
         best_sentence=ranking.best_file_sentence(run),
         int8_sentences=ranking.int8_sentences(run),
@@ -41,7 +48,7 @@ def render_report(run: RunRecord) -> str:
         verdict=verdict(run),
         preprocessing=next((file.artifact.preprocessing for file in run.files if file.artifact), None),
         choice_chart=_choice_chart(run.choice) if run.choice else "",
-        curves=_curves(run.training) if run.training else (),
+        curves=_curves(run.training, len(run.data.labels)) if run.training else (),
         matrix=confusion.confusion_picture(run.evaluation) if run.evaluation else "",
         pairs=confusion.most_confused(run.evaluation) if run.evaluation else (),
         top1_interval=_top1_interval(run.evaluation),
@@ -84,10 +91,8 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for name in ("count", "bytes", "ms", "percent", "points", "loss", "difference", "duration", "date", "shape"):
-        environment.filters[name] = getattr(formatting, f"format_{name}")
-    environment.filters["significant"] = formatting.format_significant
-    environment.filters["is_tiny_picture"] = is_tiny_picture
+    environment.filters.update({name: getattr(formatting, f"format_{name}") for name in FILTERS})
+    environment.filters.update(is_tiny_picture=is_tiny_picture, breakable=breakable)
     environment.globals.update(share_bar=share_bar, interval_bar=interval_bar)
     return environment
 
@@ -106,6 +111,11 @@ def is_tiny_picture(png_base64: str) -> bool:
     return len(head) == 24 and struct.unpack(">I", head[16:20])[0] < TINY_PICTURE
 
 
+def breakable(name: str) -> Markup:
+    """Escape a name and let its line break after ``_``, ``.``, ``/`` and ``-``."""
+    return Markup(re.sub(r"([_./-])", r"\1<wbr>", str(escape(name))))  # noqa: S704 (escaped in the line itself)
+
+
 def _choice_chart(choice: Choice) -> Markup:
     points = [
         _candidate_point(number, candidate, candidate.latency_ms)
@@ -122,20 +132,22 @@ def _candidate_point(number: int, candidate: Candidate, latency_ms: float) -> Po
     return Point(latency_ms, 100 * candidate.published_top1, number, title, candidate.chosen)
 
 
-def _curves(training: TrainRecord) -> tuple[Markup, Markup] | tuple[()]:
+def _curves(training: TrainRecord, num_classes: int) -> tuple[Markup, ...]:
     epochs = training.epochs
     if not epochs:
         return ()
     xs = [float(epoch.epoch) for epoch in epochs]
-    loss = [Series("training", [e.train_loss for e in epochs], "a"), Series("validation", [e.val_loss for e in epochs], "b")]
-    top = [
-        Series("top-1", [100 * e.val_top1 for e in epochs], "a"),
-        Series("top-5", [100 * e.val_top5 for e in epochs], "b"),
+    loss = [
+        Series("training", [epoch.train_loss for epoch in epochs], "a"),
+        Series("validation", [epoch.val_loss for epoch in epochs], "b"),
     ]
+    accuracy = [Series("top-1", [100 * epoch.val_top1 for epoch in epochs], "a")]
+    if num_classes > 5:
+        accuracy.append(Series("top-5", [100 * epoch.val_top5 for epoch in epochs], "b"))
     best = float(training.best_epoch)
     return (
         line_chart("Loss of training and validation by epoch", xs, loss, marked_x=best),
-        line_chart("Validation top-1 and top-5 in per cent by epoch", xs, top, marked_x=best),
+        line_chart("Validation accuracy in per cent by epoch", xs, accuracy, marked_x=best),
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from edgewise.records.measurement import Measurement
 from edgewise.records.run import FileResult, RunRecord
-from edgewise.report.formatting import format_ms, format_points, format_significant
+from edgewise.report.formatting import format_ms, format_plain, format_points, format_significant, format_threads
 
 DEFAULT_MAX_DROP = 0.01
 """Accepted fall of top-1 against the torch model where a file's verification names none."""
@@ -62,8 +62,9 @@ def best_file_sentence(run: RunRecord) -> str:
     if best is not None and best.measurement is not None:
         measurement = best.measurement
         return (
-            f"Fastest file within the accuracy limit: {best.name}, {format_ms(measurement.latency_ms)} for a batch of "
-            f"{measurement.batch} in {measurement.runtime} with {_threads(measurement)}{_ties(best, run)}."
+            f"Fastest file within the accuracy limit: {best.name}, {format_ms(measurement.latency_ms)} "
+            f"for a batch of {measurement.batch} in {measurement.runtime} "
+            f"with {format_threads(measurement.threads)}{_ties(best, run)}."
         )
     if any(file.artifact is not None and _usable(file) for file in run.files):
         return "No measured file keeps within the accuracy limit."
@@ -90,7 +91,8 @@ def _comparable(run: RunRecord) -> list[FileResult]:
 
 
 def _ties(best: FileResult, run: RunRecord) -> str:
-    names = [file.name for file in _comparable(run) if file is not best and _overlap(file.measurement, best.measurement)]
+    others = [file for file in _comparable(run) if file is not best]
+    names = [file.name for file in others if _overlap(file.measurement, best.measurement)]
     return f" (not clearly faster than {', '.join(names)})" if names else ""
 
 
@@ -118,26 +120,27 @@ def _accuracy(file: FileResult, run: RunRecord) -> str:
     change = _change(file, run)
     if change is None:
         return "its accuracy was not measured"
-    limit = f"{100 * max_drop(file):.3g}"
+    limit = format_plain(100 * max_drop(file))
     if not _within_limit(file, run):
         return f"top-1 changes by {format_points(change)} points, more than the accepted fall of {limit}"
     return f"top-1 changes by {format_points(change)} points, within the accepted fall of {limit}"
 
 
 def _fp32_partner(file: FileResult, files: Sequence[FileResult]) -> FileResult | None:
-    assert file.artifact is not None
-    for other in files:
-        if (
-            other.artifact is not None
-            and other.artifact.precision == "fp32"
-            and other.artifact.format == file.artifact.format
-            and _usable(other)
-            and _usable(file)
-            and _same_setting(other.measurement, file.measurement)
-            and other.measurement.runtime == file.measurement.runtime
-        ):
-            return other
-    return None
+    return next((other for other in files if _is_fp32_partner(other, file)), None)
+
+
+def _is_fp32_partner(other: FileResult, file: FileResult) -> bool:
+    if other.artifact is None or file.artifact is None or other.measurement is None or file.measurement is None:
+        return False
+    return (
+        other.artifact.precision == "fp32"
+        and other.artifact.format == file.artifact.format
+        and other.measurement.runtime == file.measurement.runtime
+        and other.measurement.usable
+        and file.measurement.usable
+        and _same_setting(other.measurement, file.measurement)
+    )
 
 
 def _change(file: FileResult, run: RunRecord) -> float | None:
@@ -166,7 +169,3 @@ def _same_setting(one: Measurement | None, other: Measurement | None) -> bool:
 def _latency(file: FileResult) -> float:
     assert file.measurement is not None
     return file.measurement.latency_ms
-
-
-def _threads(measurement: Measurement) -> str:
-    return f"{measurement.threads} thread" + ("" if measurement.threads == 1 else "s")

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from edgewise.report.axes import Scale, round_ticks, spread, tick_label
 
 WIDTH, HEIGHT = 480, 270
-LEFT, RIGHT, TOP, BOTTOM = 46, 14, 12, 40
+LEFT, RIGHT, TOP, BOTTOM = 46, 14, 20, 40
 LOG_SPAN = 20.0
 """Ratio of the largest to the middle value from which on a logarithmic axis shows more."""
 
@@ -52,10 +52,11 @@ def line_chart(title: str, xs: Sequence[float], series: Sequence[Series], *, mar
     x = Scale(min(xs) - (0.5 if len(xs) == 1 else 0), max(xs) + (0.5 if len(xs) == 1 else 0), LEFT, WIDTH - RIGHT)
     y = _value_scale(finite)
     parts = [_y_axis(y), _x_axis(x, round_ticks(x.low, x.high, 6, whole=True), "epoch")]
+    if y.log:
+        parts.append(_text(LEFT, TOP - 7, "logarithmic scale", "start"))
     if marked_x is not None:
         parts.append(_line(x(marked_x), TOP, x(marked_x), HEIGHT - BOTTOM, "mark"))
-    for line in series:
-        parts.append(_polyline(line, xs, x, y))
+    parts += [_polyline(line, xs, x, y) for line in series]
     return _figure(title, parts)
 
 
@@ -66,39 +67,37 @@ def scatter_chart(
     if not points:
         return Markup("")
     widest = max([point.x for point in points] + ([limit_x] if limit_x is not None else []))
-    x = Scale(0.0, widest * 1.08, LEFT, WIDTH - RIGHT)
+    x = Scale(0.0, widest * 1.08 or 1.0, LEFT, WIDTH - RIGHT)
     low, high = spread([point.y for point in points], margin=0.12)
-    y = Scale(low, high, HEIGHT - BOTTOM, TOP + 14)
-    parts = [_y_axis(y), _x_axis(x, x.ticks(6), x_label), _text(LEFT, TOP, y_label, "start")]
+    y = Scale(low, high, HEIGHT - BOTTOM, TOP)
+    parts = [_y_axis(y), _x_axis(x, x.ticks(6), x_label), _text(LEFT, TOP - 7, y_label, "start")]
     if limit_x is not None:
         edge = x(limit_x)
         shade = Markup('<rect class="allowed" x="{}" y="{}" width="{:.1f}" height="{}"/>')
-        parts.append(shade.format(LEFT, TOP + 6, edge - LEFT, HEIGHT - BOTTOM - TOP - 6))
-        parts.append(_line(edge, TOP + 6, edge, HEIGHT - BOTTOM, "limit"))
+        parts.append(shade.format(LEFT, TOP, edge - LEFT, HEIGHT - BOTTOM - TOP))
+        parts.append(_line(edge, TOP, edge, HEIGHT - BOTTOM, "limit"))
     # the chosen one last, so that it lies on top
-    for point in sorted(points, key=lambda point: point.chosen):
-        parts.append(_dot(point, x(point.x), y(point.y)))
+    parts += [_dot(point, x(point.x), y(point.y)) for point in sorted(points, key=lambda point: point.chosen)]
     return _figure(title, parts)
 
 
 def share_bar(share: float) -> Markup:
     """Draw a share 0-1 as a bar as wide as its table cell."""
-    width = 100 * min(max(share, 0.0), 1.0) if math.isfinite(share) else 0.0
-    return Markup('<svg class="bar" aria-hidden="true"><rect width="{:.1f}%" height="100%"/></svg>').format(width)
+    return Markup('<svg class="bar" aria-hidden="true"><rect width="{}" height="100%"/></svg>').format(_percent(share))
 
 
 def interval_bar(value: float, low: float, high: float, longest: float, *, style: str = "") -> Markup:
     """Draw ``value`` as a bar on an axis from 0 to ``longest``, with a whisker from ``low`` to ``high``."""
-
-    def percent(number: float) -> str:
-        return f"{100 * min(max(number / longest, 0.0), 1.0):.2f}%"
-
     return Markup(
         '<svg class="interval {style}" aria-hidden="true"><rect class="track" width="100%" height="100%"/>'
         '<rect class="value" width="{value}" height="100%"/>'
         '<line x1="{low}" x2="{high}" y1="50%" y2="50%"/>'
         '<line x1="{low}" x2="{low}" y1="22%" y2="78%"/><line x1="{high}" x2="{high}" y1="22%" y2="78%"/></svg>'
-    ).format(style=style, value=percent(value), low=percent(low), high=percent(high))
+    ).format(style=style, value=_percent(value / longest), low=_percent(low / longest), high=_percent(high / longest))
+
+
+def _percent(share: float) -> str:
+    return f"{100 * min(max(share, 0.0), 1.0):.2f}%" if math.isfinite(share) else "0%"
 
 
 def _value_scale(values: Sequence[float]) -> Scale:

@@ -1,1 +1,1 @@
-"""."""
+"""The training loop and everything it turns on."""

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.generic[Any]]
+Array = NDArray[Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,333 @@
+"""How latencies are measured: a fresh pinned process a case, warm-up, blocks taken in turns, a verdict."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from edgewise.bench import statistics, worker_process
+from edgewise.bench.schedule import turns
+from edgewise.bench.verdict import MIN_BLOCKS, Contention, Judgement, judge
+from edgewise.bench.worker_process import WorkerProcess
+from edgewise.deploy.runtimes.formats import check_format, format_of, model_bytes
+from edgewise.deploy.runtimes.registry import get_runtime, runtime_for
+from edgewise.errors import ConfigError
+from edgewise.records.environment import Environment, capture_environment, usable_cores
+from edgewise.records.measurement import Measurement
+
+MAX_ALIVE = 8
+"""Workers that live, and take turns, at the same time; each holds its model in memory."""
+MAX_CALLS = 1000
+"""Calls in one block at most; all samples are kept, and thousands of calls of a tiny file say no more."""
+WARM_UP_S = 2.0
+TIMEOUT_S = 120.0
+
+Progress = Callable[[int, int], None]
+"""Called with the blocks done and the blocks expected in all; the latter grows when a set is measured again."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """One file to be measured in one runtime.
+
+    Attributes:
+        name: what to call it in the record.
+        path: the file.
+        runtime: as in `registry.RUNTIMES`.
+        format: as in ``onnx``.
+        precision: as in ``fp32``.
+        threads: for one call; also the number of cores that the process is pinned to.
+        batch: images in one call.
+        input_shape: (N, C, H, W), of which N is replaced by `batch`; None takes the file's own.
+    """
+
+    name: str
+    path: Path
+    runtime: str
+    format: str
+    precision: str
+    threads: int = 1
+    batch: int = 1
+    input_shape: tuple[int, ...] | None = None
+
+    def check(self) -> None:
+        """Refuse what cannot be measured, before any process is started.
+
+        Raises:
+            ConfigError: a number is out of range.
+            InputError: the runtime is unknown, or the file is missing or not one of the runtime's.
+        """
+        if not 1 <= self.threads <= usable_cores():
+            raise ConfigError(f"threads is {self.threads}; accepted: 1 to {usable_cores()}, the cores of this machine")
+        if self.batch < 1:
+            raise ConfigError(f"batch is {self.batch}; accepted: 1 or more")
+        if self.input_shape is not None and min(self.input_shape, default=0) < 1:
+            raise ConfigError(f"input_shape is {self.input_shape}; accepted: sizes of 1 or more")
+        check_format(self.path, get_runtime(self.runtime))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """How much to measure.
+
+    Attributes:
+        min_blocks: blocks of each case.
+        block_ms: about how long one block lasts; it holds one call at least.
+        max_s_per_case: time after which a case gets no further block.
+        timeout_s: longest time that a worker may take for one answer.
+    """
+
+    min_blocks: int = MIN_BLOCKS
+    block_ms: float = 20.0
+    max_s_per_case: float = 20.0
+    timeout_s: float = TIMEOUT_S
+
+
+@dataclass(kw_only=True)
+class Series:
+    """The blocks of one case as they come in."""
+
+    samples_ms: list[tuple[float, ...]] = field(default_factory=list)
+    checksums: list[str] = field(default_factory=list)
+    occupancies: list[dict[str, float]] = field(default_factory=list)
+    spent_s: float = 0.0
+
+    def contention(self, threads: int) -> Contention:
+        """Sum up who had the processor during the blocks."""
+        total = {name: sum(one[name] for one in self.occupancies) for name in self.occupancies[0]}
+        num_cores, num_watched = self.occupancies[0]["num_cores"], self.occupancies[0]["num_watched"]
+        own_s = total["process_s"]
+        return Contention(
+            cpu_share=own_s / total["wall_s"] if threads == 1 else None,
+            others_on_cores=(total["cores_busy_s"] - own_s) / (total["wall_s"] * num_watched),
+            others_on_machine=(total["machine_busy_s"] - own_s) / (total["wall_s"] * num_cores),
+        )
+
+
+class Bench:
+    """One case in its worker: loaded, warm, and ready to take its turns."""
+
+    def __init__(self, case: Case, worker: WorkerProcess, plan: Plan) -> None:
+        self.case = case
+        self._worker = worker
+        loaded = worker.ask(
+            "load",
+            path=str(case.path),
+            runtime=case.runtime,
+            threads=case.threads,
+            batch=case.batch,
+            input_shape=case.input_shape,
+        )
+        self.load_ms: float = loaded["load_ms"]
+        self.input_shape: tuple[int, ...] = tuple(loaded["input_shape"])
+        warm = worker.ask("warm_up", max_s=min(WARM_UP_S, plan.max_s_per_case))
+        self._num_calls = min(MAX_CALLS, max(1, round(plan.block_ms / warm["call_ms"])))
+
+    def take_block(self, series: Series) -> None:
+        """Time one block and add it to ``series``."""
+        started = time.perf_counter()
+        block = self._worker.ask("block", num_calls=self._num_calls)
+        series.samples_ms.append(tuple(block["samples_ms"]))
+        series.checksums.append(block["checksum"])
+        series.occupancies.append(block["occupancy"])
+        series.spent_s += time.perf_counter() - started
+
+    def peak_rss_bytes(self) -> int:
+        """Return the largest resident size of the worker so far."""
+        return int(self._worker.ask("rss")["peak_rss_bytes"])
+
+
+class BlockCounter:
+    """Tells the caller's progress function how many blocks are done."""
+
+    def __init__(self, report: Progress | None, expected: int) -> None:
+        self._report = report
+        self._expected = expected
+        self._done = 0
+
+    def expect(self, num_blocks: int) -> None:
+        """Raise the number of blocks expected."""
+        self._expected += num_blocks
+
+    def add(self, num_blocks: int = 1) -> None:
+        """Count blocks as done."""
+        self._done += num_blocks
+        if self._report is not None:
+            self._report(self._done, self._expected)
+
+
+def measure_cases(
+    cases: Sequence[Case],
+    *,
+    min_blocks: int = MIN_BLOCKS,
+    block_ms: float = 20.0,
+    max_s_per_case: float = 20.0,
+    timeout_s: float = TIMEOUT_S,
+    progress: Progress | None = None,
+) -> list[Measurement]:
+    """Measure ``cases``, up to eight of them in turns, one fresh pinned process each; only one is busy at any time.
+
+    A set in which a case is rejected for what may be a passing disturbance is measured once more, and every record of
+    the second try says so.
+
+    Args:
+        cases: what to measure; the records come back in this order.
+        min_blocks: blocks of each case.
+        block_ms: about how long one block lasts; the calls in a block are chosen so, one at least.
+        max_s_per_case: time after which a case gets no further block; its verdict is then noisy at best.
+        timeout_s: longest time that a process may take for one answer, loading included.
+        progress: called with blocks done and blocks expected.
+
+    Raises:
+        InputError: a case cannot be measured as given; nothing was started, or all is stopped again.
+        BenchError: a process died or hung; all others are stopped.
+    """
+    for case in cases:
+        case.check()
+    plan = Plan(min_blocks=min_blocks, block_ms=block_ms, max_s_per_case=max_s_per_case, timeout_s=timeout_s)
+    counter = BlockCounter(progress, len(cases) * min_blocks)
+    measurements: list[Measurement] = []
+    for start in range(0, len(cases), MAX_ALIVE):
+        measurements += _measure_set(cases[start : start + MAX_ALIVE], plan, counter)
+    return measurements
+
+
+def measure_file(
+    path: Path,
+    *,
+    runtime: str | None = None,
+    threads: int = 1,
+    batch: int = 1,
+    input_shape: tuple[int, ...] | None = None,
+    name: str | None = None,
+    precision: str = "fp32",
+    progress: Progress | None = None,
+) -> Measurement:
+    """Measure one file; the runtime is chosen by the file's content when None is given.
+
+    Raises:
+        InputError: as `measure_cases`.
+        BenchError: as `measure_cases`.
+    """
+    chosen = runtime if runtime is not None else runtime_for(path).name
+    case = Case(
+        name=name or path.name,
+        path=path,
+        runtime=chosen,
+        format=format_of(path),
+        precision=precision,
+        threads=threads,
+        batch=batch,
+        input_shape=input_shape,
+    )
+    return measure_cases([case], progress=progress)[0]
+
+
+def quick_latency_ms(
+    path: Path, runtime: str, threads: int = 1, *, input_shape: tuple[int, ...] | None = None
+) -> float:
+    """Return a first idea of the latency of ``path`` in ms, for choosing among candidates.
+
+    Seven short blocks and no verdict: the median of the fastest block, as a disturbance only ever adds time.
+
+    Raises:
+        InputError: as `measure_cases`.
+        BenchError: as `measure_cases`.
+    """
+    case = Case(
+        name=path.name,
+        path=path,
+        runtime=runtime,
+        format=format_of(path),
+        precision="",
+        threads=threads,
+        input_shape=input_shape,
+    )
+    case.check()
+    plan = Plan(min_blocks=7, block_ms=10.0, max_s_per_case=1.0)
+    with _started(case, plan) as worker:
+        series = _take_turns([Bench(case, worker, plan)], plan, BlockCounter(None, 0))[0]
+    return float(statistics.block_medians(series.samples_ms).min())
+
+
+def _measure_set(cases: Sequence[Case], plan: Plan, counter: BlockCounter) -> list[Measurement]:
+    environment = capture_environment()
+    with ExitStack() as stack:
+        benches = [Bench(case, stack.enter_context(_started(case, plan)), plan) for case in cases]
+        taken = _take_turns(benches, plan, counter)
+        judgements = _judge_all(benches, taken, plan)
+        note = _why_again(benches, judgements)
+        if note:
+            counter.expect(len(cases) * plan.min_blocks)
+            taken = _take_turns(benches, plan, counter)
+            judgements = _judge_all(benches, taken, plan)
+        return [
+            _record(bench, series, judgement, note, environment)
+            for bench, series, judgement in zip(benches, taken, judgements, strict=True)
+        ]
+
+
+def _started(case: Case, plan: Plan) -> WorkerProcess:
+    return WorkerProcess(case.path, case.threads, plan.timeout_s, worker_process.COMMAND)
+
+
+def _take_turns(benches: Sequence[Bench], plan: Plan, counter: BlockCounter) -> list[Series]:
+    """Take the blocks of all ``benches`` in turns: A B C, C B A, A B C and so on."""
+    taken = [Series() for _ in benches]
+    for round_index in range(plan.min_blocks):
+        for bench, series in turns(list(zip(benches, taken, strict=True)), round_index):
+            if round_index == 0 or series.spent_s < plan.max_s_per_case:
+                bench.take_block(series)
+            counter.add()
+    return taken
+
+
+def _judge_all(benches: Sequence[Bench], taken: Sequence[Series], plan: Plan) -> list[Judgement]:
+    return [
+        judge(
+            series.samples_ms,
+            contention=series.contention(bench.case.threads),
+            checksums=series.checksums,
+            min_blocks=plan.min_blocks,
+        )
+        for bench, series in zip(benches, taken, strict=True)
+    ]
+
+
+def _why_again(benches: Sequence[Bench], judgements: Sequence[Judgement]) -> str:
+    for bench, judgement in zip(benches, judgements, strict=True):
+        if judgement.passing:
+            return f"second try; in the first, {bench.case.name} was rejected ({judgement.reason})"
+    return ""
+
+
+def _record(bench: Bench, series: Series, judgement: Judgement, note: str, environment: Environment) -> Measurement:
+    case, samples = bench.case, series.samples_ms
+    latency_ms = statistics.pooled_median(samples)
+    low, high = statistics.median_interval(samples)
+    return Measurement(
+        name=case.name,
+        runtime=case.runtime,
+        format=case.format,
+        precision=case.precision,
+        threads=case.threads,
+        batch=case.batch,
+        input_shape=bench.input_shape,
+        latency_ms=latency_ms,
+        ci_low_ms=low,
+        ci_high_ms=high,
+        p90_ms=statistics.p90(samples),
+        min_ms=min(min(block) for block in samples),
+        images_per_s=case.batch * 1e3 / latency_ms,
+        load_ms=bench.load_ms,
+        peak_rss_bytes=bench.peak_rss_bytes(),
+        file_bytes=model_bytes(case.path),
+        verdict=judgement.verdict,
+        reason="; ".join(text for text in (judgement.reason, note) if text),
+        block_medians_ms=tuple(statistics.block_medians(samples).tolist()),
+        samples_ms=tuple(samples),
+        environment=environment,
+    )

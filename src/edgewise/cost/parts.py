@@ -1,0 +1,62 @@
+"""Summing operator costs over the parts of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import torch
+from torch import nn
+from torch.export import ExportedProgram
+
+from edgewise.records.cost import OpCost, PartCost
+
+Depth = Literal["stage", "block"]
+
+
+def part_costs(
+    model: nn.Module, program: ExportedProgram, ops: Sequence[OpCost], params: Mapping[str, int], *, depth: Depth
+) -> tuple[PartCost, ...]:
+    """Return one row for each stage or block, in the order of the graph; together they hold the whole model.
+
+    A stage is a child of the model's `blocks`, with ``stem`` before and ``head`` behind them; a block is a child of such a stage.
+    Models without `blocks` are cut at their direct children.
+    """
+    levels = 2 if depth == "stage" else 3
+    ends = _stem_and_head(model)
+
+    def part_of(path: str) -> str:
+        names = path.split(".")
+        return ".".join(names[:levels]) if names[0] == "blocks" else ends.get(names[0], names[0])
+
+    out_shapes: dict[str, tuple[int, ...]] = {}
+    for node in program.graph.nodes:
+        stack, value = node.meta.get("nn_module_stack"), node.meta.get("val")
+        if node.op == "call_function" and stack and isinstance(value, torch.Tensor):
+            out_shapes[part_of(str(list(stack.values())[-1][0]))] = tuple(int(size) for size in value.shape)
+    named = {part_of(name): 0 for name in out_shapes}
+    named |= {part_of(op.module): 0 for op in ops}
+    weights = dict.fromkeys(named, 0)
+    for name, size in params.items():
+        part = part_of(name.rpartition(".")[0])
+        weights[part] = weights.get(part, 0) + size
+    return tuple(
+        PartCost(
+            path=part or "(model)",
+            kind=part.capitalize() if part in ("stem", "head") else type(model.get_submodule(part)).__name__,
+            out_shape=out_shapes.get(part, ()),
+            macs=sum(op.macs for op in ops if part_of(op.module) == part),
+            params=weights[part],
+            activations=sum(op.activations for op in ops if part_of(op.module) == part),
+        )
+        for part in weights
+    )
+
+
+def _stem_and_head(model: nn.Module) -> dict[str, str]:
+    """Map each direct child before `blocks` to ``stem`` and each one behind it to ``head``."""
+    children = [name for name, _ in model.named_children()]
+    if "blocks" not in children:
+        return {}
+    place = children.index("blocks")
+    return dict.fromkeys(children[:place], "stem") | dict.fromkeys(children[place + 1 :], "head")

@@ -1,0 +1,93 @@
+"""Conversion in a fresh process: a broken or hanging SDK never takes the caller along.
+
+The parent leaves the program, the calibration images and a job file in a temporary folder and runs
+``python -m edgewise.deploy.convert JOB``; the child writes the file.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.export import ExportedProgram
+
+from edgewise.deploy.child import run_child
+from edgewise.deploy.exporters.protocol import ExportOptions
+from edgewise.deploy.exporters.registry import get_exporter
+from edgewise.errors import EdgewiseError
+
+
+def convert(
+    program: ExportedProgram,
+    path: Path,
+    *,
+    format: str,  # noqa: A002
+    precision: str = "fp32",
+    metadata: Mapping[str, str] | None = None,
+    calibration: NDArray[np.float32] | None = None,
+    timeout_s: float = 600,
+) -> None:
+    """Convert ``program`` to the file ``path`` in a subprocess.
+
+    Args:
+        program: a captured program with one input (N, C, H, W) and one output.
+        path: where the child writes.
+        format: a name of the exporters' table.
+        precision: one that the format's exporter writes.
+        metadata: text that travels inside the file.
+        calibration: normalised real images (N, C, H, W) for ``int8``.
+        timeout_s: seconds before the child is stopped.
+
+    Raises:
+        ExportError: the conversion failed or took too long.
+    """
+    with tempfile.TemporaryDirectory(prefix="edgewise-export-") as name:
+        folder = Path(name)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch's own deprecations on saving
+            torch.export.save(program, folder / "program.pt2")
+        if calibration is not None:
+            np.save(folder / "calibration.npy", calibration)
+        job = {
+            "format": format,
+            "precision": precision,
+            "metadata": dict(metadata or {}),
+            "calibrated": calibration is not None,
+            "path": str(path.absolute()),
+        }
+        (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
+        # -P keeps the caller's folder off the child's path: a user's own torch.py must not stand in for torch.
+        command = [sys.executable, "-P", "-m", "edgewise.deploy.convert", str(folder / "job.json")]
+        run_child(command, task=f"conversion to {format} {precision}", timeout_s=timeout_s, log=folder / "log.txt")
+
+
+def run_job(job_file: Path) -> None:
+    """Do what ``job_file`` asks; the other files of the job lie beside it."""
+    folder = job_file.parent
+    job = json.loads(job_file.read_text(encoding="utf-8"))
+    options = ExportOptions(
+        precision=job["precision"],
+        metadata=job["metadata"],
+        calibration=folder / "calibration.npy" if job["calibrated"] else None,
+    )
+    program = torch.export.load(folder / "program.pt2")
+    get_exporter(job["format"]).export(program, Path(job["path"]), options)
+
+
+def main() -> None:
+    """Run the job that the command line names; a failure ends with one line that says why."""
+    try:
+        run_job(Path(sys.argv[1]))
+    except EdgewiseError as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,222 @@
+"""From a trained module to a verified file in a folder of its own."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from edgewise.blocks.fuse import fuse
+from edgewise.deploy.answers import Images, module_answer
+from edgewise.deploy.artifact_folder import check_target, fill, staged
+from edgewise.deploy.convert import convert
+from edgewise.deploy.exporters.protocol import Exporter, ExportOptions
+from edgewise.deploy.exporters.registry import check_precision, get_exporter
+from edgewise.deploy.identity import file_sha256, state_sha256
+from edgewise.deploy.metadata import describe
+from edgewise.deploy.quantise import check_calibration
+from edgewise.deploy.verify import Labelled, check_judges
+from edgewise.deploy.verify import verify as verify_file
+from edgewise.errors import InputError, VerificationError, shown
+from edgewise.graph.capture import capture
+from edgewise.records.artifact import Artifact, InputSpec, Preprocessing, VerificationRecord
+from edgewise.records.environment import capture_environment
+
+SAFE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """What is to come out of a model."""
+
+    exporter: Exporter
+    precision: str
+    model_name: str
+    preprocessing: Preprocessing
+    labels: tuple[str, ...]
+    dynamic_batch: bool
+    credits_: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of one input."""
+        return len(self.preprocessing.mean), self.preprocessing.img_size, self.preprocessing.img_size
+
+
+def export(
+    model: nn.Module,
+    out_dir: Path,
+    *,
+    format: str = "onnx",  # noqa: A002
+    precision: str = "fp32",
+    preprocessing: Preprocessing,
+    labels: Sequence[str] = (),
+    model_name: str = "model",
+    real: Images | None = None,
+    labelled: Labelled | None = None,
+    calibration: Images | None = None,
+    max_drop: float = 0.01,
+    force: bool = False,
+    timeout_s: float = 600,
+    verify: bool = True,
+    dynamic_batch: bool = True,
+    credits_: Mapping[str, str] | None = None,
+) -> Artifact:
+    """Fuse, capture, convert and verify ``model``; the folder ``out_dir`` appears only when all of it went well.
+
+    The folder then holds the file, ``artifact.json``, ``labels.txt`` and ``preprocessing.json``. An artifact that was
+    there before is replaced as a whole, and stays when the new one fails.
+
+    Args:
+        model: any module from images (N, C, S, S) to logits (N, num_classes); left as it is.
+        out_dir: where to write; its parent must exist.
+        format: as in ``onnx`` or ``pt2``.
+        precision: ``fp32``, or ``int8`` for ``onnx``.
+        preprocessing: how an image becomes the input; its `mean` has one value per input channel.
+        labels: class names in the order of the logits; may be empty.
+        model_name: names the file: letters, digits, ``.``, ``_`` and ``-``.
+        real: normalised real images (N, C, S, S), float32, to verify on; the first 256 are used.
+        labelled: gives labelled batches (images, labels) afresh at each call; ``int8`` is judged on them.
+        calibration: at least 32 different normalised real images (N, C, S, S), float32; needed by ``int8``.
+        max_drop: accepted fall of top-1 of ``int8``, as a fraction.
+        force: replace an artifact of another model, or one with files of somebody else beside it.
+        timeout_s: seconds that the conversion may take.
+        verify: whether to compare the file with the model.
+        dynamic_batch: whether the file takes any batch size, or 1 only.
+        credits_: more metadata for the file, such as ``author`` and ``license``.
+
+    Returns:
+        What stands in ``artifact.json``.
+
+    Raises:
+        UnknownNameError: there is no such format or precision.
+        InputError: a name, the labels, the images or the model cannot be used.
+        OutputError: `out_dir` cannot or must not be written.
+        ExportError: the conversion failed or took too long.
+        VerificationError: the file does not answer like the model; nothing was written.
+    """
+    exporter = get_exporter(format)
+    check_precision(exporter, precision)
+    target = Target(
+        exporter=exporter,
+        precision=precision,
+        model_name=model_name,
+        preprocessing=preprocessing,
+        labels=tuple(labels),
+        dynamic_batch=dynamic_batch,
+        credits_=credits_ or {},
+    )
+    _check_names(target)
+    if precision == "int8":
+        check_calibration(calibration, in_chs=target.input_shape[0], img_size=preprocessing.img_size)
+    if verify and precision != "fp32":
+        check_judges(precision, real, labelled)
+    check_target(out_dir, model_name=model_name, force=force)
+    with staged(out_dir) as folder:
+        num_classes = _num_classes(model, target)
+        path = folder / f"{model_name}{exporter.suffix}"
+        source_sha256 = state_sha256(model)
+        _write(model, path, target, source_sha256, calibration=calibration, timeout_s=timeout_s)
+        record = None
+        if verify:
+            record = verify_file(
+                path,
+                model,
+                runtime=exporter.runtime,
+                preprocessing=preprocessing,
+                precision=precision,
+                real=real,
+                labelled=labelled,
+                max_drop=max_drop,
+                dynamic_batch=dynamic_batch,
+            )
+            if not record.passed:
+                raise VerificationError(f"{model_name} as {format} {precision} fails verification: {record.reason}")
+        artifact = _describe_file(path, target, source_sha256, num_classes, record)
+        fill(folder, artifact)
+    return artifact
+
+
+def _write(
+    model: nn.Module, path: Path, target: Target, source_sha256: str, *, calibration: Images | None, timeout_s: float
+) -> None:
+    example = torch.zeros(2 if target.dynamic_batch else 1, *target.input_shape)
+    program = capture(fuse(model).cpu().float(), example, dynamic_batch=target.dynamic_batch)
+    metadata = describe(
+        model_name=target.model_name,
+        precision=target.precision,
+        labels=target.labels,
+        preprocessing=target.preprocessing,
+        source_sha256=source_sha256,
+        credits_=target.credits_,
+    )
+    convert(
+        program,
+        path,
+        format=target.exporter.format,
+        precision=target.precision,
+        metadata=metadata,
+        calibration=calibration if target.precision == "int8" else None,
+        timeout_s=timeout_s,
+    )
+
+
+def _describe_file(
+    path: Path, target: Target, source_sha256: str, num_classes: int, record: VerificationRecord | None
+) -> Artifact:
+    return Artifact(
+        format=target.exporter.format,
+        precision=target.precision,
+        files=(path.name,),
+        file_bytes=path.stat().st_size,
+        sha256=file_sha256(path),
+        model=target.model_name,
+        input=InputSpec(
+            name=ExportOptions().input_name,
+            shape=("batch" if target.dynamic_batch else 1, *target.input_shape),
+        ),
+        num_classes=num_classes,
+        labels=target.labels,
+        preprocessing=target.preprocessing,
+        source_sha256=source_sha256,
+        verification=record,
+        environment=capture_environment(),
+    )
+
+
+def _check_names(target: Target) -> None:
+    if not SAFE_NAME.fullmatch(target.model_name):
+        raise InputError(
+            f"model name {shown(target.model_name)} cannot name a file; use up to 100 letters, digits, '.', '_' and '-'"
+        )
+    for index, label in enumerate(target.labels):
+        if not label.isascii() and label.encode("utf-8", "replace").decode() != label:
+            raise InputError(f"labels[{index}] is {shown(label)}, which is no valid text; rename the class")
+
+
+def _num_classes(model: nn.Module, target: Target) -> int:
+    """Return the number of logits of ``model``, after checking its channels and the labels against it."""
+    num_chs = target.input_shape[0]
+    in_chs = _in_chs(model)
+    if in_chs not in {None, num_chs}:
+        raise InputError(f"the model takes {in_chs} channels, preprocessing has {num_chs} means; must be equal")
+    try:
+        logits = module_answer(model)(torch.zeros(1, *target.input_shape).numpy())
+    except (RuntimeError, ValueError, TypeError, AttributeError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise InputError(f"the model cannot run on one image {target.input_shape}: {reason}") from error
+    if target.labels and len(target.labels) != logits.shape[1]:
+        raise InputError(f"{len(target.labels)} labels were given for {logits.shape[1]} logits; must be equal")
+    return int(logits.shape[1])
+
+
+def _in_chs(model: nn.Module) -> int | None:
+    """Return the channels that ``model`` takes: its own ``in_chans``, else those of its first convolution."""
+    own = getattr(model, "in_chans", None)
+    if isinstance(own, int):
+        return own
+    return next((module.in_channels for module in model.modules() if isinstance(module, nn.Conv2d)), None)

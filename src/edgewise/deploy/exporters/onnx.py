@@ -1,0 +1,83 @@
+"""ONNX files: fp32 through torch's own converter, int8 through ONNX Runtime's static quantiser."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.export import ExportedProgram
+
+from edgewise.deploy.exporters.protocol import ExportOptions
+from edgewise.deploy.quantise import quantise_onnx
+from edgewise.errors import ExportError
+
+BATCH_SYMBOL = "batch"
+
+
+class OnnxExporter:
+    """Writer of ``.onnx`` files with one input, one output and all weights inside."""
+
+    format = "onnx"
+    suffix = ".onnx"
+    precisions = ("fp32", "int8")
+    runtime = "onnxruntime"
+
+    def export(self, program: ExportedProgram, path: Path, options: ExportOptions) -> None:
+        """Write ``program`` to ``path``.
+
+        Raises:
+            ExportError: the converter has no counterpart for an operator of the program.
+        """
+        if options.precision == "fp32":
+            _convert(program, path, options)
+        else:
+            with tempfile.TemporaryDirectory() as folder:
+                plain = Path(folder) / "fp32.onnx"
+                _convert(program, plain, options)
+                quantise_onnx(plain, path, calibration=options.calibration)
+        _finish(path, options.metadata)
+
+
+def _convert(program: ExportedProgram, path: Path, options: ExportOptions) -> None:
+    is_dynamic = bool(program.range_constraints)
+    converted = torch.onnx.export(
+        program,
+        dynamo=True,
+        external_data=False,
+        optimize=True,
+        verbose=False,
+        input_names=[options.input_name],
+        output_names=[options.output_name],
+        dynamic_shapes=({0: BATCH_SYMBOL},) if is_dynamic else None,  # names the axis; it is dynamic already
+    )
+    if converted is None:
+        raise ExportError("torch.onnx gave no program back")
+    converted.save(path, external_data=False)
+
+
+def _finish(path: Path, metadata: Mapping[str, str]) -> None:
+    """Add ``metadata`` and drop the converter's own notes, which hold source lines and paths of this machine."""
+    import onnx
+
+    model = onnx.load(path)
+    _drop_notes(model.graph)
+    for function in model.functions:
+        _drop_notes(function)
+    del model.metadata_props[:]
+    for key, value in sorted(metadata.items()):
+        entry = model.metadata_props.add()
+        entry.key, entry.value = key, value
+    onnx.checker.check_model(model, full_check=True)
+    onnx.save(model, path)
+
+
+def _drop_notes(graph: Any) -> None:
+    parts = [graph, *graph.node]
+    for name in ("value_info", "input", "output", "initializer"):
+        parts += getattr(graph, name, [])
+    for part in parts:
+        part.doc_string = ""
+        del part.metadata_props[:]

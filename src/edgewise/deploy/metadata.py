@@ -1,0 +1,46 @@
+"""The text that travels inside an exported file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from importlib import metadata
+
+from edgewise.records.artifact import Preprocessing
+
+
+def describe(
+    *,
+    model_name: str,
+    precision: str,
+    labels: Sequence[str],
+    preprocessing: Preprocessing,
+    source_sha256: str,
+    credits_: Mapping[str, str] | None = None,
+) -> dict[str, str]:
+    """Return a file's metadata: plain text where one value is enough, JSON where not.
+
+    Args:
+        model_name: the catalogue's or the user's name.
+        precision: as in ``int8``.
+        labels: class names in the order of the logits; may be empty.
+        preprocessing: how an image becomes the input.
+        source_sha256: of the weights before fusing.
+        credits_: more entries, such as ``author`` and ``license``; they win over the defaults.
+    """
+    defaults = {
+        "model": model_name,
+        "task": "classification",
+        "precision": precision,
+        "names": json.dumps(list(labels), ensure_ascii=False),
+        "preprocessing": preprocessing.model_dump_json(),
+        "imgsz": json.dumps([preprocessing.img_size, preprocessing.img_size]),
+        "mean": json.dumps(list(preprocessing.mean)),
+        "std": json.dumps(list(preprocessing.std)),
+        "source_sha256": source_sha256,
+        "producer": "edgewise",
+        "version": metadata.version("edgewise"),
+        "author": "unspecified",
+        "license": "unspecified",
+    }
+    return defaults | dict(credits_ or {})

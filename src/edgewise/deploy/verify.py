@@ -1,0 +1,190 @@
+"""The proof that an exported file answers like its model; part of every export."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from edgewise.deploy.answers import Answer, Images, Logits, module_answer, session_answer
+from edgewise.deploy.inputs import edge_inputs
+from edgewise.deploy.runtimes.protocol import RuntimeOptions
+from edgewise.deploy.runtimes.registry import get_runtime
+from edgewise.deploy.runtimes.sdk import one_line
+from edgewise.errors import EdgewiseError, ExportError, InputError
+from edgewise.records.artifact import InputCheck, Preprocessing, VerificationRecord
+
+Labelled = Callable[[], Iterator[tuple[Images, NDArray[np.int64]]]]
+
+TOLERANCE = 1e-4
+"""Accepted difference of fp32 logits, as a share of the largest of its kind of input."""
+LOGIT_FLOOR = 1e-6
+"""Absolute difference below which fp32 logits count as equal: the rounding of a network whose logits are all near 0."""
+MIN_AGREEMENT = 0.98
+"""Accepted share of equal top-1 answers where no labels are at hand, for reduced precisions."""
+BATCH_SIZES = (1, 2, 7)
+MAX_REAL = 256
+
+
+def verify(
+    path: Path,
+    model: nn.Module,
+    *,
+    runtime: str,
+    preprocessing: Preprocessing,
+    precision: str = "fp32",
+    real: Images | None = None,
+    labelled: Labelled | None = None,
+    max_drop: float = 0.01,
+    dynamic_batch: bool = True,
+    threads: int = 2,
+) -> VerificationRecord:
+    """Reload the file at ``path`` in its runtime and compare it with ``model``.
+
+    fp32 passes when each logit is within 1e-4 of the model's (as a share of the largest of its kind of input) and top-1
+    is equal outside ties. Reduced precisions pass when top-1 on labelled images falls by at most `max_drop`; without
+    labels, when 98 % of the real images keep their top-1. NaN or infinity on either side fails always.
+
+    Args:
+        path: the exported file.
+        model: what it was made from; not fused, so that fusing is under test too.
+        runtime: name of the runtime that reloads the file.
+        preprocessing: of the input; tells its channels, size and what a white pixel is.
+        precision: ``fp32``, or a reduced one.
+        real: normalised real images (N, C, S, S); the first 256 are used.
+        labelled: gives batches (images, labels) afresh at each call; used for reduced precisions.
+        max_drop: accepted fall of top-1, as a fraction.
+        dynamic_batch: whether the file takes any batch size; sizes 1, 2 and 7 are then tried.
+        threads: threads of the runtime.
+
+    Returns:
+        The record, with `passed` and, where it failed, the `reason` with the numbers.
+
+    Raises:
+        InputError: a reduced precision has neither labelled nor real images to be judged on.
+    """
+    reduced = precision != "fp32"
+    if reduced:
+        check_judges(precision, real, labelled)
+    kinds = edge_inputs(preprocessing)
+    if real is not None and len(real):
+        kinds = {"real": np.array(real[:MAX_REAL], np.float32), **kinds}
+    batch_sizes = BATCH_SIZES if dynamic_batch else (1,)
+    checks: tuple[InputCheck, ...] = ()
+    tops: tuple[float, float] | None = None
+    reason = ""
+    try:
+        session = get_runtime(runtime).load(path, RuntimeOptions(threads=threads))
+        try:
+            reference, answer = module_answer(model), session_answer(session, batch_sizes)
+            checks, reason = _compare(kinds, reference, answer, exact=not reduced)
+            if reduced and labelled is not None:
+                tops = _tops(labelled, reference, answer)
+        finally:
+            session.close()
+    except EdgewiseError as error:
+        reason = reason or str(error)
+    except Exception as error:  # noqa: BLE001  whatever an engine raises on this file means that the file does not work
+        reason = reason or f"{runtime} cannot run the file: {one_line(error)}"
+    if reduced:
+        reason = reason or _judge_reduced(checks, tops, max_drop)
+    return VerificationRecord(
+        runtime=runtime,
+        passed=not reason,
+        tolerance=0.0 if reduced else TOLERANCE,
+        checks=checks,
+        batch_sizes=batch_sizes,
+        top1_model=tops[0] if tops else None,
+        top1_file=tops[1] if tops else None,
+        max_drop=max_drop if reduced and labelled is not None else None,
+        reason=reason,
+    )
+
+
+def check_judges(precision: str, real: Images | None, labelled: Labelled | None) -> None:
+    """Refuse to judge a reduced precision on nothing.
+
+    Raises:
+        InputError: there are neither labelled nor real images.
+    """
+    if labelled is None and (real is None or len(real) == 0):
+        raise InputError(f"{precision} is judged on labelled images, or else on real ones; give one of the two")
+
+
+def _compare(
+    kinds: Mapping[str, Images], reference: Answer, answer: Answer, *, exact: bool
+) -> tuple[tuple[InputCheck, ...], str]:
+    """Return one check per kind of input, and why the first bad one is bad (empty when all are good)."""
+    checks, reasons = [], []
+    for name, images in kinds.items():
+        expected, given = reference(images), answer(images)
+        check, reason = _check(name, expected, given, exact=exact)
+        checks.append(check)
+        reasons.append(reason)
+    return tuple(checks), next(filter(None, reasons), "")
+
+
+def _check(name: str, expected: Logits, given: Logits, *, exact: bool) -> tuple[InputCheck, str]:
+    if expected.shape != given.shape:
+        raise ExportError(f"{name}: the file gives {given.shape[1]} classes, the model {expected.shape[1]}")
+    for side, logits in (("model", expected), ("file", given)):
+        if not np.isfinite(logits).all():
+            raise ExportError(f"{name}: the {side} answers NaN or infinity")
+    difference = float(np.abs(given - expected).max())
+    largest = float(np.abs(expected).max())
+    same = given.argmax(1) == expected.argmax(1)
+    check = InputCheck(
+        name=name,
+        num_inputs=len(given),
+        max_abs_diff=difference,
+        max_abs_logit=largest,
+        top1_agreement=float(same.mean()),
+    )
+    return check, _judge_exact(check, expected, same) if exact else ""
+
+
+def _judge_exact(check: InputCheck, expected: Logits, same: NDArray[np.bool_]) -> str:
+    accepted = max(TOLERANCE * check.max_abs_logit, LOGIT_FLOOR)
+    if check.max_abs_diff > accepted:
+        return (
+            f"{check.name}: logits differ by up to {check.max_abs_diff:.3g}, accepted {accepted:.3g} "
+            f"(largest logit {check.max_abs_logit:.3g}, top-1 equal on {check.top1_agreement:.1%})"
+        )
+    ordered = np.sort(expected, axis=1)
+    tied = ordered[:, -1] - ordered[:, -2] <= 2 * accepted if expected.shape[1] > 1 else np.ones(len(same), bool)
+    if not (same | tied).all():
+        return f"{check.name}: top-1 differs on {int((~(same | tied)).sum())} of {check.num_inputs} inputs"
+    return ""
+
+
+def _tops(labelled: Labelled, reference: Answer, answer: Answer) -> tuple[float, float]:
+    """Return the top-1 of the model and of the file on the labelled images."""
+    num_images = right_model = right_file = 0
+    for images, targets in labelled():
+        plain = np.array(images, np.float32)
+        expected, given = reference(plain), answer(plain)
+        if not (np.isfinite(expected).all() and np.isfinite(given).all()):
+            raise ExportError("labelled: the model or the file answers NaN or infinity")
+        num_images += len(targets)
+        right_model += int((expected.argmax(1) == targets).sum())
+        right_file += int((given.argmax(1) == targets).sum())
+    if num_images == 0:
+        raise InputError("labelled images are needed to judge the file; the set is empty")
+    return right_model / num_images, right_file / num_images
+
+
+def _judge_reduced(checks: Sequence[InputCheck], tops: tuple[float, float] | None, max_drop: float) -> str:
+    if tops is not None:
+        drop = tops[0] - tops[1]
+        if drop > max_drop + 1e-9:
+            return (
+                f"top-1 falls from {tops[0]:.2%} to {tops[1]:.2%} on the labelled images; accepted fall {max_drop:.2%}"
+            )
+        return ""
+    agreement = next(check.top1_agreement for check in checks if check.name == "real")
+    if agreement < MIN_AGREEMENT:
+        return f"real: top-1 equal on {agreement:.2%} of the images; int8 without labels needs {MIN_AGREEMENT:.0%}"
+    return ""

@@ -1,0 +1,59 @@
+"""Fitting a run into a time budget."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Iterator
+
+import torch
+from torch import nn
+
+from edgewise.data.loader import Batch
+from edgewise.train.config import TrainConfig
+from edgewise.train.optimizer import make_optimizer
+from edgewise.train.task import Task
+
+WARM_UP_STEPS = 2
+TRIAL_STEPS = 8
+TRIAL_S = 8.0
+MARGIN = 0.96
+"""Share of the budget that is planned for; the rest is for validations that take longer than thought."""
+
+
+def measure_step_s(model: nn.Module, task: Task, batches: Iterator[Batch], config: TrainConfig) -> float:
+    """Return the seconds of one optimiser step, data included, measured on a copy of the model that is thrown away."""
+    trial = copy.deepcopy(model).train()
+    optimizer = make_optimizer(trial, config)
+    times: list[float] = []
+    start = time.perf_counter()
+    while len(times) < WARM_UP_STEPS + TRIAL_STEPS and (len(times) <= WARM_UP_STEPS or sum(times) < TRIAL_S):
+        batch = next(batches, None)
+        if batch is None:
+            break
+        task.loss(trial, batch, step=0, micro=0).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        now = time.perf_counter()
+        times.append(now - start)
+        start = now
+    counted = times[WARM_UP_STEPS:] or times
+    return config.accumulate * sum(counted) / len(counted)
+
+
+def measure_eval_s(model: nn.Module, num_images: int, config: TrainConfig) -> float:
+    """Return a guess of one validation's seconds, from the forward pass of one batch."""
+    size = config.preprocessing.img_size
+    images = torch.zeros(min(config.batch, max(1, num_images)), len(config.preprocessing.mean), size, size)
+    images = images.to(config.device, memory_format=torch.channels_last if config.channels_last else None)
+    trial = copy.deepcopy(model).eval()
+    with torch.inference_mode():
+        trial(images)
+        start = time.perf_counter()
+        trial(images)
+    return 1.3 * (time.perf_counter() - start) * num_images / len(images)
+
+
+def affordable_steps(budget_s: float, step_s: float, eval_s: float, num_evals: int) -> int:
+    """Return how many steps fit beside the validations; at least 1."""
+    return max(1, int((MARGIN * budget_s - num_evals * eval_s) / step_s))

@@ -1,0 +1,361 @@
+"""The training loop.
+
+Nothing here is random by itself: data order, augmentation, mixing, dropout and drop path each follow from the run's seed and the
+place in the run, so a run that is killed and resumed computes the same bits as one that was not (on CPU, with the same threads).
+"""
+
+from __future__ import annotations
+
+import math
+import resource
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import nn
+
+from edgewise.data.loader import Batch, EvalLoader, TrainLoader
+from edgewise.data.dataset import Dataset
+from edgewise.data.transforms import EvalTransform, TrainTransform
+from edgewise.errors import CheckpointError, Interrupted, NonFiniteLossError
+from edgewise.models.build import build
+from edgewise.records.training import EpochRecord, TrainRecord
+from edgewise.report.tables import write_results_csv
+from edgewise.spec.model import ModelSpec, dump_spec
+from edgewise.train.budget import affordable_steps, measure_eval_s, measure_step_s
+from edgewise.train.checkpoint import CheckpointStore, save_weights
+from edgewise.train.config import TrainConfig
+from edgewise.train.ema import Ema
+from edgewise.train.listener import Listener, StepView
+from edgewise.train.optimizer import make_optimizer
+from edgewise.train.optimizer_state import flatten_optimizer, restore_optimizer
+from edgewise.train.run_folder import RunFolder
+from edgewise.train.schedule import make_plan
+from edgewise.train.seeds import counter_seed
+from edgewise.train.signals import StopRequest
+from edgewise.train.state import LoopState
+from edgewise.train.task import Classification, Task
+
+TARGET_EVALS = 40
+"""A budgeted run validates about this often: enough to see the curve, few enough to cost little."""
+KEEP_VAL_BYTES = 512 * 2**20
+"""Validation images are decoded once and kept, as uint8, while they fit into this."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainJob:
+    """What to train, on what, and where to."""
+
+    config: TrainConfig
+    spec: ModelSpec
+    dataset: Dataset
+    folder: RunFolder
+    resume_command: str = "edgewise train --resume RUN"
+    """Shown when a signal stops the run."""
+    listener: Listener = field(default_factory=Listener)
+
+
+def train(job: TrainJob) -> TrainRecord:
+    """Train from the folder's newest checkpoint, or from the start where there is none.
+
+    Returns:
+        The record, also written as `train.json`; the best weights are in `weights/best.safetensors`.
+
+    Raises:
+        NonFiniteLossError: the loss is NaN or infinite; nothing of that step is kept.
+        Interrupted: SIGINT or SIGTERM came; the state is saved.
+        CheckpointError: all checkpoints are damaged, or of another model.
+        DataError: an image that was readable when the data set was opened no longer is.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(job.config.threads)
+    try:
+        with torch.random.fork_rng(devices=[]), StopRequest() as stop:
+            return _Run(job, stop).run()
+    finally:
+        torch.set_num_threads(threads)
+
+
+class _Run:
+    def __init__(self, job: TrainJob, stop: StopRequest) -> None:
+        begun = time.monotonic()
+        config = self.config = job.config
+        self.job, self.stop, self.listener = job, stop, job.listener
+        torch.manual_seed(counter_seed(config.seed, "init"))
+        self.model = build(job.spec, drop_rate=config.drop_rate, drop_path_rate=config.drop_path_rate)
+        layout = torch.channels_last if config.channels_last else torch.contiguous_format
+        self.model.to(device=config.device, memory_format=layout)  # type: ignore[call-overload]
+        self.ema = Ema(self.model, config.ema_decay) if config.ema_decay is not None else None
+        self.optimizer = make_optimizer(self.model, config)
+        self.scaler = torch.amp.GradScaler(torch.device(config.device).type, enabled=config.amp == "fp16")
+        self.task: Task = Classification(config, job.dataset.labels)
+        self.loader = TrainLoader(
+            job.dataset.train,
+            TrainTransform(config.augment, config.preprocessing.img_size, config.preprocessing.interpolation),
+            batch_size=config.batch,
+            seed=config.seed,
+            workers=config.workers,
+        )
+        self.val_batches: Sequence[Batch] | EvalLoader = EvalLoader(
+            job.dataset.val, EvalTransform(config.preprocessing), batch_size=config.batch, workers=config.workers
+        )
+        self.micro_batches = min(config.accumulate, len(self.loader))
+        self.steps_per_epoch = max(1, len(self.loader) // self.micro_batches)
+        self.store = CheckpointStore(job.folder.checkpoints)
+        self.state = self._restore() or self._planned()
+        self.started = begun - self.state.elapsed_s
+        self.saved_at = time.monotonic()
+        self.smooth_loss: float | None = None
+
+    def run(self) -> TrainRecord:
+        """Go from where the state stands to the end."""
+        state = self.state
+        self.listener.on_train_start(
+            self._num_epochs, state.plan.total_steps, len(self.job.dataset.train), len(self.job.dataset.val)
+        )
+        self._evaluate_if_due()
+        while state.step < state.plan.total_steps:
+            epoch, within = divmod(state.step, self.steps_per_epoch)
+            self._run_epoch(self.loader.epoch(epoch, start_batch=within * self.micro_batches), within)
+        self._save()
+        return self._finish()
+
+    def _run_epoch(self, batches: Iterator[Batch], first: int) -> None:
+        for _ in range(first, self.steps_per_epoch):
+            start = time.perf_counter()
+            self._step(batches)
+            self.state.busy_s += time.perf_counter() - start
+            self._keep_to_budget()
+            self._evaluate_if_due()
+            self._stop_if_asked()
+            self._save_if_due()
+            if self.state.step >= self.state.plan.total_steps:
+                return
+
+    def _step(self, batches: Iterator[Batch]) -> None:
+        state, config = self.state, self.config
+        lr = config.lr * state.plan.lr_ratio(state.step, config.min_lr_ratio)
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+        self.model.train()
+        loss = 0.0
+        for micro in range(self.micro_batches):
+            waiting = time.perf_counter()
+            batch = next(batches)
+            state.wait_s += time.perf_counter() - waiting
+            part = self.task.loss(self.model, batch, step=state.step, micro=micro) / self.micro_batches
+            loss += part.item()
+            if not math.isfinite(loss):
+                self._fail_on_loss(loss, lr)
+            self.scaler.scale(part).backward()
+            state.images += len(batch.targets)
+        if config.clip_grad is not None:
+            self.scaler.unscale_(self.optimizer)
+            nn.utils.clip_grad_norm_(self.model.parameters(), config.clip_grad)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.optimizer.zero_grad(set_to_none=True)
+        if self.ema is not None:
+            self.ema.update(state.step)
+        state.step += 1
+        state.loss_sum += loss
+        state.loss_count += 1
+        self._tell_step(loss, lr)
+
+    def _fail_on_loss(self, loss: float, lr: float) -> None:
+        epoch, within = divmod(self.state.step, self.steps_per_epoch)
+        raise NonFiniteLossError(
+            f"the loss is {loss} at step {self.state.step + 1} (epoch {epoch + 1}, batch {within + 1}, lr {lr:.3g}); "
+            f"the step was not taken and the last checkpoint is as it was; try a lower lr or --clip-grad 1"
+        )
+
+    def _tell_step(self, loss: float, lr: float) -> None:
+        state = self.state
+        self.smooth_loss = loss if self.smooth_loss is None else 0.95 * self.smooth_loss + 0.05 * loss
+        step_s = (time.monotonic() - self.started) / state.step
+        self.listener.on_step(
+            StepView(
+                step=state.step,
+                total_steps=state.plan.total_steps,
+                epoch=(state.step - 1) // self.steps_per_epoch + 1,
+                num_epochs=self._num_epochs,
+                loss=self.smooth_loss,
+                lr=lr,
+                images_per_s=state.images_per_s,
+                data_wait=state.data_wait,
+                remaining_s=step_s * (state.plan.total_steps - state.step),
+            )
+        )
+
+    @property
+    def _num_epochs(self) -> int:
+        return math.ceil(self.state.plan.total_steps / self.steps_per_epoch)
+
+    # ---- validation
+
+    def _evaluate_if_due(self) -> None:
+        state = self.state
+        due = state.step == state.plan.total_steps or (state.step > 0 and state.step % state.eval_every_steps == 0)
+        if not due or state.evaluated:
+            return
+        result = self.task.evaluate(self._best_form, self._val_images())
+        record = EpochRecord(
+            epoch=math.ceil(state.step / self.steps_per_epoch),
+            step=state.step,
+            elapsed_s=time.monotonic() - self.started,
+            lr=self.optimizer.param_groups[0]["lr"],
+            train_loss=state.loss_sum / max(1, state.loss_count),
+            val_loss=result.loss,
+            val_top1=result.top1,
+            val_top5=result.top5,
+            images_per_s=state.images_per_s,
+            data_wait=state.data_wait,
+        )
+        is_best = result.top1 > state.best_top1
+        if is_best:
+            self._save_best(result.top1)
+            state.best_top1, state.best_epoch = result.top1, record.epoch
+            result.save(self.job.folder.eval_record)
+        state.records.append(record)
+        state.start_window()
+        write_results_csv(state.records, self.job.folder.results_csv)
+        self.listener.on_epoch(record, is_best)
+
+    @property
+    def _best_form(self) -> nn.Module:
+        return self.ema.model if self.ema is not None else self.model
+
+    def _val_images(self) -> Sequence[Batch] | EvalLoader:
+        """Return the validation batches, kept in memory after the first pass where they are small."""
+        size = self.config.preprocessing.img_size
+        if isinstance(self.val_batches, EvalLoader) and len(self.job.dataset.val) * 3 * size**2 <= KEEP_VAL_BYTES:
+            self.val_batches = list(self.val_batches)
+        return self.val_batches
+
+    def _save_best(self, top1: float) -> None:
+        metadata = {
+            "edgewise.spec": dump_spec(self.job.spec),
+            "edgewise.labels": "\n".join(self.job.dataset.labels),
+            "edgewise.preprocessing": self.config.preprocessing.model_dump_json(),
+            "edgewise.step": str(self.state.step),
+            "edgewise.val_top1": repr(top1),
+        }
+        result = save_weights(self.job.folder.best, self._best_form.state_dict(), metadata)
+        if not result.ok:
+            self.listener.on_message(result.reason)
+
+    # ---- checkpoints
+
+    def _save_if_due(self) -> None:
+        every = self.config.save_every_steps
+        by_steps = every is not None and self.state.step % every == 0
+        if by_steps or time.monotonic() - self.saved_at >= self.config.save_every_s:
+            self._save()
+
+    def _save(self) -> bool:
+        state = self.state
+        state.elapsed_s = time.monotonic() - self.started
+        tensors = {f"model.{key}": value for key, value in self.model.state_dict().items()}
+        if self.ema is not None:
+            tensors |= {f"ema.{key}": value for key, value in self.ema.model.state_dict().items()}
+        optimizer_tensors, optimizer_plain = flatten_optimizer(self.optimizer)
+        tensors |= {f"optimizer.{key}": value for key, value in optimizer_tensors.items()}
+        plain = {
+            "loop": state.model_dump(mode="json"),
+            "optimizer": optimizer_plain,
+            "scaler": self.scaler.state_dict(),
+        }
+        begun = time.monotonic()
+        result = self.store.save(state.step, tensors, plain)
+        self.saved_at = time.monotonic()
+        if result.reason:
+            self.listener.on_message(result.reason)
+        if result.ok:
+            self.listener.on_save(state.step, self.saved_at - begun)
+        return result.ok
+
+    def _restore(self) -> LoopState | None:
+        found = self.store.load_latest()
+        if found is None:
+            return None
+        for line in found.skipped:
+            self.listener.on_message(line)
+        parts: dict[str, dict[str, torch.Tensor]] = {"model": {}, "ema": {}, "optimizer": {}}
+        for key, tensor in found.tensors.items():
+            part, _, name = key.partition(".")
+            parts[part][name] = tensor
+        try:
+            self.model.load_state_dict(parts["model"])
+            if self.ema is not None:
+                self.ema.model.load_state_dict(parts["ema"])
+        except RuntimeError as error:
+            reason = " ".join(str(error).split())[:300]
+            raise CheckpointError(f"the checkpoint of step {found.step} is of another model: {reason}") from error
+        restore_optimizer(self.optimizer, parts["optimizer"], found.state["optimizer"])  # type: ignore[arg-type]
+        if self.scaler.is_enabled():
+            self.scaler.load_state_dict(found.state["scaler"])  # type: ignore[arg-type]
+        state = LoopState.model_validate(found.state["loop"])
+        state.resumed += 1
+        self.listener.on_message(f"resumed at step {state.step} of {state.plan.total_steps}")
+        return state
+
+    def _stop_if_asked(self) -> None:
+        if self.stop.signal is None:
+            return
+        saved = self._save()
+        what = f"saved at step {self.state.step}" if saved else "the state could not be saved; an older checkpoint is there"
+        raise Interrupted(f"stopped by {self.stop.signal.name}, {what}; go on with: {self.job.resume_command}",
+                          self.stop.exit_code)
+
+    # ---- planning
+
+    def _planned(self) -> LoopState:
+        config = self.config
+        total = config.epochs * self.steps_per_epoch
+        if config.time_budget_s is not None:
+            begun = time.monotonic()
+            step_s = measure_step_s(self.model, self.task, self.loader.epoch(0), config)
+            eval_s = measure_eval_s(self._best_form, len(self.job.dataset.val), config)
+            left = config.time_budget_s - (time.monotonic() - begun)
+            num_evals = min(TARGET_EVALS, max(1, math.ceil(left / (self.steps_per_epoch * step_s))))
+            total = min(total, affordable_steps(left, step_s, eval_s, num_evals))
+        plan = make_plan(
+            epochs=config.epochs,
+            steps_per_epoch=self.steps_per_epoch,
+            warmup_epochs=config.warmup_epochs,
+            total_steps=total,
+        )
+        epochs = total / self.steps_per_epoch
+        every = config.eval_every if config.time_budget_s is None else max(1, round(epochs / TARGET_EVALS))
+        return LoopState(plan=plan, eval_every_steps=every * self.steps_per_epoch)
+
+    def _keep_to_budget(self) -> None:
+        """Re-plan where the clock says that the run will end more than 3 % too late, or has time for more."""
+        state, budget = self.state, self.config.time_budget_s
+        every = max(10, state.plan.total_steps // 20)
+        if budget is None or state.step % every or state.step >= state.plan.total_steps:
+            return
+        elapsed = time.monotonic() - self.started
+        step_s = elapsed / state.step
+        most = self.config.epochs * self.steps_per_epoch
+        affordable = min(most, state.step + max(1, int((0.99 * budget - elapsed) / step_s)))
+        if abs(affordable - state.plan.total_steps) > 0.03 * state.plan.total_steps:
+            state.plan = state.plan.replanned(state.step, affordable)
+
+    def _finish(self) -> TrainRecord:
+        state = self.state
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        record = TrainRecord(
+            epochs=tuple(state.records),
+            best_epoch=state.best_epoch,
+            best_top1=state.best_top1,
+            train_s=time.monotonic() - self.started,
+            num_train_images=len(self.job.dataset.train),
+            num_val_images=len(self.job.dataset.val),
+            peak_rss_bytes=peak if sys.platform == "darwin" else peak * 1024,
+            resumed=state.resumed,
+        )
+        record.save(self.job.folder.train_record)
+        return record

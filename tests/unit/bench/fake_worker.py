@@ -1,0 +1,64 @@
+"""A worker without a clock: ``fake_worker.py LOG MODE`` answers at once, and logs who was busy when.
+
+MODE is ``good``, ``die``, ``hang``, ``changing`` (its output), ``disturbed`` (until the second try) or ``busy``.
+"""
+
+import json
+import os
+import random
+import sys
+import time
+from pathlib import Path
+
+log, mode = Path(sys.argv[1]), sys.argv[2]
+blocks = 0
+name = ""
+
+
+def note(text):
+    with log.open("a") as file:
+        file.write(text + "\n")
+
+
+def block(order):
+    global blocks  # noqa: PLW0603
+    blocks += 1
+    note(f"start {name}")
+    if mode == "die":
+        sys.stderr.write("first words\nthe roof is on fire\n")
+        sys.exit(3)
+    if mode == "hang":
+        sys.stderr.write("thinking\n")
+        sys.stderr.flush()
+        time.sleep(60)
+    rng = random.Random(f"{name} {blocks}")
+    wall_s = 0.02
+    share = 0.5 if mode == "busy" or (mode == "disturbed" and blocks <= 30) else 1.0
+    occupancy = {
+        "wall_s": wall_s,
+        "process_s": wall_s * share,
+        "cores_busy_s": wall_s,
+        "machine_busy_s": wall_s,
+        "num_watched": 1,
+        "num_cores": 2,
+    }
+    note(f"end {name}")
+    samples = [10 + 0.01 * rng.random() for _ in range(order["num_calls"])]
+    return {"samples_ms": samples, "occupancy": occupancy, "checksum": str(blocks if mode == "changing" else 0)}
+
+
+for line in sys.stdin:
+    order = json.loads(line)
+    answer = {}
+    if order["do"] == "load":
+        name = Path(order["path"]).name
+        note(f"pid {os.getpid()}")
+        answer = {"load_ms": 1.0, "input_shape": [order["batch"], 8]}
+    elif order["do"] == "warm_up":
+        answer = {"call_ms": 4.0, "stable": True}
+    elif order["do"] == "block":
+        answer = block(order)
+    elif order["do"] == "rss":
+        answer = {"peak_rss_bytes": 1 << 20}
+    sys.stdout.write(json.dumps(answer) + "\n")
+    sys.stdout.flush()

@@ -1,0 +1,86 @@
+import numpy as np
+import pytest
+
+from edgewise.bench.compare import compare
+from edgewise.records.environment import capture_environment
+from edgewise.records.measurement import Measurement
+
+ENVIRONMENT = capture_environment()
+
+
+def measurement(name, medians, *, verdict="trusted", reason="", environment=ENVIRONMENT):
+    medians = tuple(float(value) for value in medians)
+    middle = float(np.median(medians))
+    return Measurement(
+        name=name,
+        runtime="onnxruntime",
+        format="onnx",
+        precision="fp32",
+        threads=1,
+        batch=1,
+        input_shape=(1, 3, 32, 32),
+        latency_ms=middle,
+        ci_low_ms=middle,
+        ci_high_ms=middle,
+        p90_ms=None,
+        min_ms=min(medians),
+        images_per_s=1e3 / middle,
+        load_ms=1.0,
+        peak_rss_bytes=1,
+        file_bytes=1,
+        verdict=verdict,
+        reason=reason,
+        block_medians_ms=medians,
+        samples_ms=tuple((value,) for value in medians),
+        environment=environment,
+    )
+
+
+def pair(seed, factor, noise=0.01):
+    """Two interleaved series on a machine whose speed wanders by some 10 %."""
+    rng = np.random.default_rng(seed)
+    mood = 1 + np.cumsum(0.02 * rng.standard_normal(30))
+    a, b = (10 * mood * (1 + noise * rng.standard_normal(30)) for _ in range(2))
+    return measurement("a.onnx", a), measurement("b.onnx", factor * b)
+
+
+def test_the_same_thing_twice_raises_an_alarm_in_at_most_five_of_a_hundred():
+    alarms = sum(compare(*pair(seed, 1.0)).outcome != "no difference shown" for seed in range(100))
+    assert alarms <= 5
+
+
+def test_three_percent_are_found_in_at_least_95_of_a_hundred():
+    found = sum(compare(*pair(seed, 1.03)).outcome == "slower" for seed in range(100))
+    assert found >= 95
+
+
+def test_faster_slower_and_the_sentence():
+    slower = compare(*pair(0, 1.2, noise=1e-5))
+    assert slower.outcome == "slower"
+    assert slower.ratio == pytest.approx(1.2, abs=0.001)
+    assert slower.ci_low <= slower.ratio <= slower.ci_high
+    assert slower.text == "b.onnx is slower than a.onnx (+20.0%, 95 % interval +20.0% to +20.0%)"
+    assert compare(*pair(0, 0.8)).outcome == "faster"
+
+
+def test_less_than_one_percent_is_never_called_a_difference():
+    comparison = compare(*pair(0, 1.005, noise=1e-5))
+    assert comparison.outcome == "no difference shown"
+    assert comparison.text.startswith("no difference shown between b.onnx and a.onnx (+0.5%")
+
+
+def test_sets_taken_apart_are_not_paired():
+    a, b = pair(0, 1.2)
+    later = ENVIRONMENT.model_copy(update={"made_at": "2030-01-01T00:00:00+00:00"})
+    apart = compare(a, b.model_copy(update={"environment": later}))
+    assert compare(a, b).paired
+    assert not apart.paired
+    assert apart.ci_high - apart.ci_low > compare(a, b).ci_high - compare(a, b).ci_low
+
+
+def test_a_rejected_one_is_not_compared():
+    a, b = pair(0, 2.0)
+    bad = a.model_copy(update={"verdict": "rejected", "reason": "blocks vary"})
+    comparison = compare(bad, b)
+    assert comparison.outcome == "not comparable"
+    assert comparison.text == "b.onnx and a.onnx are not comparable: a.onnx was rejected (blocks vary)"

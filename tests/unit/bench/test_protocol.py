@@ -1,0 +1,226 @@
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from edgewise.bench import protocol, worker_process
+from edgewise.bench.protocol import Case, measure_cases, measure_file, quick_latency_ms
+from edgewise.bench.schedule import turns
+from edgewise.errors import BenchError, ConfigError, InputError, UnknownNameError
+
+FAKE = Path(__file__).with_name("fake_worker.py")
+
+
+@pytest.fixture
+def fake(monkeypatch, tmp_path):
+    """Replace the worker's program; returns a function that takes the mode and gives the log."""
+    log = tmp_path / "log"
+
+    def use(mode):
+        monkeypatch.setattr(worker_process, "COMMAND", (sys.executable, str(FAKE), str(log), mode))
+        return log
+
+    return use
+
+
+def cases(source, names, **changes):
+    copies = [source.with_name(name) for name in names]
+    for copy in copies:
+        shutil.copy(source, copy)
+    return [
+        Case(
+            **{
+                "name": copy.name,
+                "path": copy,
+                "runtime": "onnxruntime",
+                "format": "onnx",
+                "precision": "fp32",
+                **changes,
+            }
+        )
+        for copy in copies
+    ]
+
+
+def pids(log):
+    return [int(line.split()[1]) for line in log.read_text().splitlines() if line.startswith("pid")]
+
+
+def assert_gone(log, at_least):
+    found = pids(log)
+    assert len(found) >= at_least
+    assert not [pid for pid in found if psutil.pid_exists(pid)]
+
+
+def test_turns_alternate():
+    assert [turns("ABC", i) for i in range(3)] == [["A", "B", "C"], ["C", "B", "A"], ["A", "B", "C"]]
+
+
+def test_blocks_are_interleaved_and_only_one_worker_is_busy(fake, tiny_onnx):
+    log = fake("good")
+    done = []
+    measured = measure_cases(cases(tiny_onnx, "abc"), min_blocks=4, progress=lambda *now: done.append(now))
+    events = [line.split() for line in log.read_text().splitlines() if not line.startswith("pid")]
+    assert "".join(name for kind, name in events if kind == "start") == "abccbaabccba"
+    assert [kind for kind, _ in events] == ["start", "end"] * 12
+    assert [one.name for one in measured] == ["a", "b", "c"]
+    assert done == [(i + 1, 12) for i in range(12)]
+    assert_gone(log, 3)
+
+
+def test_calls_of_a_block_follow_its_length(fake, tiny_onnx):
+    fake("good")
+    assert [len(block) for block in measure_cases(cases(tiny_onnx, "a"), min_blocks=3)[0].samples_ms] == [5, 5, 5]
+    assert [len(b) for b in measure_cases(cases(tiny_onnx, "a"), min_blocks=3, block_ms=1)[0].samples_ms] == [1, 1, 1]
+
+
+def test_a_record_is_filled_from_its_samples(fake, tiny_onnx):
+    fake("good")
+    (one,) = measure_cases(cases(tiny_onnx, "a", batch=4))
+    flat = sorted(value for block in one.samples_ms for value in block)
+    assert one.latency_ms == pytest.approx((flat[74] + flat[75]) / 2)
+    assert one.min_ms == flat[0]
+    assert one.images_per_s == pytest.approx(4e3 / one.latency_ms)
+    assert (one.verdict, one.reason, one.p90_ms) == ("trusted", "", None)
+    assert (one.batch, one.input_shape, one.peak_rss_bytes) == (4, (4, 8), 1 << 20)
+    assert one.file_bytes == tiny_onnx.stat().st_size
+    assert len(one.block_medians_ms) == 30
+
+
+def test_many_cases_go_in_sets_of_eight(fake, tiny_onnx):
+    log = fake("good")
+    measured = measure_cases(cases(tiny_onnx, "abcdefghij"), min_blocks=2)
+    starts = "".join(line[-1] for line in log.read_text().splitlines() if line.startswith("start"))
+    assert starts == "abcdefghhgfedcba" + "ijji"
+    assert len(measured) == 10
+
+
+def test_a_passing_disturbance_is_measured_again_and_said(fake, tiny_onnx):
+    fake("disturbed")
+    expected = []
+    a, b = measure_cases(cases(tiny_onnx, "ab"), progress=lambda _, total: expected.append(total))
+    note = "second try; in the first, a was rejected (other processes took the core: it was ours 50% of the time)"
+    assert (a.verdict, a.reason, b.reason) == ("trusted", note, note)
+    assert (expected[0], expected[-1], len(expected)) == (60, 120, 120)
+
+
+def test_a_lasting_disturbance_stays_rejected(fake, tiny_onnx):
+    fake("busy")
+    (one,) = measure_cases(cases(tiny_onnx, "a"))
+    assert one.verdict == "rejected"
+    assert one.reason.count("it was ours 50% of the time") == 2
+
+
+def test_a_changing_output_is_rejected_without_a_second_try(fake, tiny_onnx):
+    log = fake("changing")
+    (one,) = measure_cases(cases(tiny_onnx, "a"))
+    assert (one.verdict, one.reason) == ("rejected", "the output changed between blocks on the same input")
+    assert log.read_text().count("start") == 30
+
+
+def test_a_dead_worker_is_told_with_its_last_line(fake, tiny_onnx):
+    log = fake("die")
+    with pytest.raises(
+        BenchError, match=r"^the process measuring '.*/a' ended with code 3; its last line: 'the roof is on fire'$"
+    ):
+        measure_cases(cases(tiny_onnx, "ab"))
+    assert_gone(log, 2)
+
+
+def test_a_hung_worker_is_ended(fake, tiny_onnx):
+    log = fake("hang")
+    with pytest.raises(BenchError, match=r"/a' gave no answer to 'block' within 0\.7 s; its last line: 'thinking'"):
+        measure_cases(cases(tiny_onnx, "ab"), timeout_s=0.7)
+    assert_gone(log, 2)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends SIGINT")
+def test_ctrl_c_leaves_no_process(fake, tiny_onnx):
+    log = fake("hang")
+    script = (
+        "import sys; from pathlib import Path; from edgewise.bench import worker_process, protocol\n"
+        f"worker_process.COMMAND = {worker_process.COMMAND!r}\n"
+        f"protocol.measure_file(Path({str(tiny_onnx)!r}))"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.PIPE)
+    deadline = time.monotonic() + 20
+    while not (log.exists() and "start" in log.read_text()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    parent.send_signal(signal.SIGINT)
+    assert b"KeyboardInterrupt" in parent.communicate(timeout=10)[1]
+    assert_gone(log, 1)
+
+
+def test_time_runs_out_with_what_was_measured(fake, tiny_onnx):
+    fake("good")
+    (one,) = measure_cases(cases(tiny_onnx, "a"), max_s_per_case=0.0)
+    assert len(one.samples_ms) == 1
+    assert (one.verdict, one.reason) == ("noisy", "only 1 of 30 blocks fitted into the time given")
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "text"),
+    [
+        ({"threads": 0}, ConfigError, "threads is 0; accepted: 1 to "),
+        ({"threads": 9999}, ConfigError, "threads is 9999; accepted: 1 to "),
+        ({"batch": 0}, ConfigError, "batch is 0; accepted: 1 or more"),
+        ({"input_shape": (1, 0)}, ConfigError, r"input_shape is \(1, 0\); accepted: sizes of 1 or more"),
+        ({"runtime": "onxruntime"}, UnknownNameError, "unknown runtime 'onxruntime'; did you mean 'onnxruntime'"),
+        ({"runtime": "torch"}, InputError, r"is a \.onnx file; torch runs \.pt2"),
+        ({"path": Path("nowhere.onnx")}, InputError, "^'nowhere.onnx' cannot be read: No such file or directory$"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused_before_any_start(fake, tiny_onnx, changes, error, text):
+    log = fake("good")
+    with pytest.raises(error, match=text):
+        measure_cases(cases(tiny_onnx, "a", **changes))
+    assert not log.exists()
+
+
+def test_a_real_onnx_file_end_to_end(tiny_onnx):
+    one = measure_file(tiny_onnx, batch=3)
+    assert (one.runtime, one.format, one.threads, one.batch, one.input_shape) == ("onnxruntime", "onnx", 1, 3, (3, 8))
+    assert len(one.samples_ms) == len(one.block_medians_ms) == 30
+    assert 0 < one.min_ms <= one.ci_low_ms <= one.latency_ms <= one.ci_high_ms
+    assert one.load_ms > 0
+    assert one.peak_rss_bytes > 10 * 2**20
+
+
+def test_a_real_pt2_file_end_to_end(tmp_path):
+    import torch
+
+    model = torch.nn.Sequential(torch.nn.Linear(8, 4), torch.nn.ReLU()).eval()
+    path = tmp_path / "tiny.pt2"
+    batch = torch.export.Dim("batch")
+    torch.export.save(torch.export.export(model, (torch.ones(2, 8),), dynamic_shapes=({0: batch},)), path)
+    case = Case(name="t", path=path, runtime="torch", format="pt2", precision="fp32", batch=5)
+    (one,) = measure_cases([case], min_blocks=3, block_ms=2.0)
+    assert (one.runtime, one.input_shape, len(one.samples_ms)) == ("torch", (5, 8), 3)
+    assert one.min_ms > 0
+
+
+def test_a_quick_look_gives_a_latency(tiny_onnx):
+    assert quick_latency_ms(tiny_onnx, "onnxruntime") > 0
+
+
+def test_a_size_that_the_file_fixes_is_refused_by_the_worker(tiny_onnx):
+    with pytest.raises(InputError, match=r"tiny\.onnx': input 'x' is any x 8; asked for 1 x 9$"):
+        measure_file(tiny_onnx, input_shape=(1, 9))
+
+
+def test_a_file_that_the_runtime_cannot_load_is_an_input_error(tiny_onnx):
+    tiny_onnx.write_bytes(tiny_onnx.read_bytes().replace(b"MatMul", b"MetMul"))
+    with pytest.raises(InputError, match=r"tiny\.onnx' cannot be loaded by ONNX Runtime: .*MetMul") as caught:
+        measure_file(tiny_onnx)
+    assert "\n" not in str(caught.value)
+
+
+def test_limits_are_those_of_the_design():
+    assert protocol.Plan().min_blocks == 30
+    assert protocol.MAX_ALIVE == 8
