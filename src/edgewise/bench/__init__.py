@@ -1,1 +1,1 @@
-"""."""
+"""Measuring latency: fresh pinned processes, blocks in turns, statistics, verdicts, a cache."""

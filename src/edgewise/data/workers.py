@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from types import FrameType
@@ -114,7 +115,10 @@ class WorkerPool:
         self.plan.batches = batches
         self._loader = self._loader or self._start()
         try:
-            answers = iter(self._loader)
+            with warnings.catch_warnings():
+                # Python 3.12 and later warn of any fork beside threads; `_start` says why this one is safe
+                warnings.filterwarnings("ignore", "This process", DeprecationWarning)
+                answers = iter(self._loader)
             _type_child_errors()
             yield from answers
         except RuntimeError as error:
@@ -142,8 +146,16 @@ class WorkerPool:
     def close(self) -> None:
         """End the worker processes; a later pass starts new ones."""
         loader, self._loader = self._loader, None
-        for worker in getattr(getattr(loader, "_iterator", None), "_workers", ()):
-            worker.kill()  # they ignore SIGTERM
+        iterator = getattr(loader, "_iterator", None)
+        if iterator is None:
+            return
+        _ChildHandler.quiet = True
+        try:
+            for worker in iterator._workers:
+                worker.kill()  # they ignore SIGTERM, and one may hang
+            iterator._shutdown_workers()
+        finally:
+            _ChildHandler.quiet = False
 
 
 def _as_is(packet: Any) -> Any:  # torch's type for it is that of a list
@@ -161,7 +173,7 @@ def _as_training_error(error: RuntimeError) -> TrainingError | None:
     text = str(error)
     if not text.startswith("DataLoader"):
         return None
-    reason = text.splitlines()[0].removeprefix("DataLoader ").rstrip(".")
+    reason = text.splitlines()[0].removeprefix("DataLoader ").rstrip(". ")
     return TrainingError(f"loading images stopped: {reason}; resume the run, with fewer --workers if memory was short")
 
 
@@ -176,10 +188,15 @@ def _type_child_errors() -> None:
 
 
 class _ChildHandler:
+    quiet = False
+    """Set while workers are ended on purpose."""
+
     def __init__(self, inner: Callable[[int, FrameType | None], Any]) -> None:
         self.inner = inner
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
+        if self.quiet:
+            return
         try:
             self.inner(number, frame)
         except RuntimeError as error:

@@ -58,6 +58,6 @@ def _first_file(record: Path, artifact: Artifact) -> str:
     if not artifact.files:
         raise InputError(f"{shown(record)} names no file; export again")
     name = artifact.files[0]
-    if name != PurePosixPath(name).name or "\\" in name:
+    if name in {"", ".", ".."} or name != PurePosixPath(name).name or "\\" in name:
         raise InputError(f"{shown(record)} names the file {shown(name)}, which is not beside it; refused")
     return name

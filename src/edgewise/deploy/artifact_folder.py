@@ -80,16 +80,17 @@ def fill(folder: Path, artifact: Artifact) -> None:
     Raises:
         OutputError: the folder cannot be written, or the disk is full.
     """
-    lines = "".join(
-        f"{label.encode('unicode_escape').decode() if not label.isprintable() else label}\n"
-        for label in artifact.labels
-    )
+    lines = "".join(f"{_one_line(label)}\n" for label in artifact.labels)
     try:
         (folder / LABELS).write_text(lines, encoding="utf-8")
         artifact.preprocessing.save(folder / PREPROCESSING)
         artifact.save(folder / RECORD)
     except OSError as error:
         raise OutputError(f"{shown(folder)} cannot be written: {error.strerror}") from error
+
+
+def _one_line(label: str) -> str:
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in label)
 
 
 def _names(folder: Path) -> set[str]:

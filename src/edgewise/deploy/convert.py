@@ -21,7 +21,8 @@ from torch.export import ExportedProgram
 from edgewise.deploy.child import run_child
 from edgewise.deploy.exporters.protocol import ExportOptions
 from edgewise.deploy.exporters.registry import get_exporter
-from edgewise.errors import EdgewiseError
+from edgewise.deploy.runtimes.sdk import one_line
+from edgewise.errors import EdgewiseError, ExportError, shown
 
 
 def convert(
@@ -50,11 +51,6 @@ def convert(
     """
     with tempfile.TemporaryDirectory(prefix="edgewise-export-") as name:
         folder = Path(name)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch's own deprecations on saving
-            torch.export.save(program, folder / "program.pt2")
-        if calibration is not None:
-            np.save(folder / "calibration.npy", calibration)
         job = {
             "format": format,
             "precision": precision,
@@ -62,10 +58,25 @@ def convert(
             "calibrated": calibration is not None,
             "path": str(path.absolute()),
         }
-        (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
+        try:
+            _leave(folder, program, calibration, job)
+        except OSError as error:
+            raise ExportError(f"the temporary folder {shown(folder)} cannot be written: {error.strerror}") from error
         # -P keeps the caller's folder off the child's path: a user's own torch.py must not stand in for torch.
         command = [sys.executable, "-P", "-m", "edgewise.deploy.convert", str(folder / "job.json")]
         run_child(command, task=f"conversion to {format} {precision}", timeout_s=timeout_s, log=folder / "log.txt")
+
+
+def _leave(
+    folder: Path, program: ExportedProgram, calibration: NDArray[np.float32] | None, job: Mapping[str, object]
+) -> None:
+    """Put the files of a job into ``folder``."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's own deprecations on saving
+        torch.export.save(program, folder / "program.pt2")
+    if calibration is not None:
+        np.save(folder / "calibration.npy", calibration)
+    (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
 
 
 def run_job(job_file: Path) -> None:
@@ -87,6 +98,15 @@ def main() -> None:
         run_job(Path(sys.argv[1]))
     except EdgewiseError as error:
         sys.exit(str(error))
+    except Exception as error:  # noqa: BLE001  converters raise what they like; the parent passes on one line
+        sys.exit(one_line(_root(error), limit=300))
+
+
+def _root(error: BaseException) -> BaseException:
+    """Return the first cause: torch.onnx names the operator there and gives general advice above it."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return error
 
 
 if __name__ == "__main__":

@@ -64,13 +64,15 @@ def verify(
         The record, with `passed` and, where it failed, the `reason` with the numbers.
 
     Raises:
-        InputError: a reduced precision has neither labelled nor real images to be judged on.
+        InputError: a reduced precision has nothing to be judged on, or `real` has another shape than `preprocessing`.
     """
     reduced = precision != "fp32"
     if reduced:
         check_judges(precision, real, labelled)
     kinds = edge_inputs(preprocessing)
     if real is not None and len(real):
+        if real.shape[1:] != kinds["ones"].shape[1:]:
+            raise InputError(f"real images are {real.shape[1:]} each; preprocessing makes {kinds['ones'].shape[1:]}")
         kinds = {"real": np.array(real[:MAX_REAL], np.float32), **kinds}
     batch_sizes = BATCH_SIZES if dynamic_batch else (1,)
     checks: tuple[InputCheck, ...] = ()

@@ -60,3 +60,12 @@ def load_weights(
         for name, tensor in tensors.items():
             target[name].copy_(tensor)
     return LoadReport(len(tensors), (*candidate.notes, *notes), file.metadata, file.sha256)
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """Return the texts that a safetensors file carries beside its tensors; empty for other formats.
+
+    Raises:
+        WeightsError: the file cannot be read or is damaged.
+    """
+    return read_weight_file(path).metadata

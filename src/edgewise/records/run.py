@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from edgewise.records.artifact import Artifact
 from edgewise.records.cost import CostReport
 from edgewise.records.data import DataSummary
@@ -55,6 +57,23 @@ class SamplePrediction(Record):
     truth: str
     top: tuple[tuple[str, float], ...]
     """Labels with probabilities, most likely first."""
+
+
+class Job(Record):
+    """What a run was asked to do; with `config.yaml` it is all that a resumed run needs."""
+
+    kind: Literal["train", "fit", "quickstart"]
+    data: str
+    """Absolute path of the data set, or ``digits`` for scikit-learn's."""
+    val_share: float
+    split_seed: int
+    command: str
+    created_at: str
+    choice: Choice | None = None
+    runtime: str = "onnxruntime"
+    threads: int = 1
+    max_drop: float = 0.01
+    """Accepted fall of an int8 file's top-1, as a fraction."""
 
 
 class RunRecord(Record):

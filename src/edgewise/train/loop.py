@@ -17,8 +17,10 @@ import torch
 from torch import nn
 
 from edgewise.data.loader import Batch, EvalLoader, TrainLoader
+from edgewise.data.seeds import derived_seed
+from edgewise.data.augment import TrainTransform
 from edgewise.data.dataset import Dataset
-from edgewise.data.transforms import EvalTransform, TrainTransform
+from edgewise.data.transforms import EvalTransform
 from edgewise.errors import CheckpointError, Interrupted, NonFiniteLossError
 from edgewise.models.build import build
 from edgewise.records.training import EpochRecord, TrainRecord
@@ -33,7 +35,6 @@ from edgewise.train.optimizer import make_optimizer
 from edgewise.train.optimizer_state import flatten_optimizer, restore_optimizer
 from edgewise.train.run_folder import RunFolder
 from edgewise.train.schedule import make_plan
-from edgewise.train.seeds import counter_seed
 from edgewise.train.signals import StopRequest
 from edgewise.train.state import LoopState
 from edgewise.train.task import Classification, Task
@@ -73,7 +74,11 @@ def train(job: TrainJob) -> TrainRecord:
     torch.set_num_threads(job.config.threads)
     try:
         with torch.random.fork_rng(devices=[]), StopRequest() as stop:
-            return _Run(job, stop).run()
+            run = _Run(job, stop)
+            try:
+                return run.run()
+            finally:
+                run.close()
     finally:
         torch.set_num_threads(threads)
 
@@ -83,7 +88,7 @@ class _Run:
         begun = time.monotonic()
         config = self.config = job.config
         self.job, self.stop, self.listener = job, stop, job.listener
-        torch.manual_seed(counter_seed(config.seed, "init"))
+        torch.manual_seed(derived_seed("init", config.seed) % 2**63)
         self.model = build(job.spec, drop_rate=config.drop_rate, drop_path_rate=config.drop_path_rate)
         layout = torch.channels_last if config.channels_last else torch.contiguous_format
         self.model.to(device=config.device, memory_format=layout)  # type: ignore[call-overload]
@@ -98,9 +103,10 @@ class _Run:
             seed=config.seed,
             workers=config.workers,
         )
-        self.val_batches: Sequence[Batch] | EvalLoader = EvalLoader(
+        self.val_loader = EvalLoader(
             job.dataset.val, EvalTransform(config.preprocessing), batch_size=config.batch, workers=config.workers
         )
+        self.val_batches: Sequence[Batch] | None = None
         self.micro_batches = min(config.accumulate, len(self.loader))
         self.steps_per_epoch = max(1, len(self.loader) // self.micro_batches)
         self.store = CheckpointStore(job.folder.checkpoints)
@@ -121,6 +127,11 @@ class _Run:
             self._run_epoch(self.loader.epoch(epoch, start_batch=within * self.micro_batches), within)
         self._save()
         return self._finish()
+
+    def close(self) -> None:
+        """End the loaders' processes."""
+        self.loader.close()
+        self.val_loader.close()
 
     def _run_epoch(self, batches: Iterator[Batch], first: int) -> None:
         for _ in range(first, self.steps_per_epoch):
@@ -229,9 +240,12 @@ class _Run:
 
     def _val_images(self) -> Sequence[Batch] | EvalLoader:
         """Return the validation batches, kept in memory after the first pass where they are small."""
-        size = self.config.preprocessing.img_size
-        if isinstance(self.val_batches, EvalLoader) and len(self.job.dataset.val) * 3 * size**2 <= KEEP_VAL_BYTES:
-            self.val_batches = list(self.val_batches)
+        if self.val_batches is not None:
+            return self.val_batches
+        if len(self.job.dataset.val) * 3 * self.config.preprocessing.img_size**2 > KEEP_VAL_BYTES:
+            return self.val_loader
+        self.val_batches = list(self.val_loader)
+        self.val_loader.close()
         return self.val_batches
 
     def _save_best(self, top1: float) -> None:

@@ -23,6 +23,11 @@ class RunFolder:
         return self.path / "config.yaml"
 
     @property
+    def job(self) -> Path:
+        """Return the path of the record of what was asked for."""
+        return self.path / "job.json"
+
+    @property
     def model_spec(self) -> Path:
         """Return the path of the network's rows."""
         return self.path / "model.json"
@@ -66,6 +71,11 @@ class RunFolder:
     def eval_record(self) -> Path:
         """Return the path of the best weights' answers on the validation set."""
         return self.path / "eval.json"
+
+    @property
+    def run_record(self) -> Path:
+        """Return the path of everything that the report shows."""
+        return self.path / "run.json"
 
     @property
     def report(self) -> Path:
@@ -132,7 +142,7 @@ def open_run_folder(path: Path) -> RunFolder:
         OutputError: there is no run at ``path``.
     """
     folder = RunFolder(path)
-    missing = [each.name for each in (folder.config, folder.model_spec, folder.data_summary) if not each.is_file()]
+    missing = [each.name for each in (folder.config, folder.job, folder.model_spec, folder.data_summary) if not each.is_file()]
     if missing:
         raise OutputError(f"{shown(path)} holds no run ({', '.join(missing)} missing); give a folder under runs/")
     return folder

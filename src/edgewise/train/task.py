@@ -11,11 +11,11 @@ from torch import nn
 from edgewise.data.loader import Batch
 from edgewise.data.mixing import mix_batch
 from edgewise.data.normalise import normalise
+from edgewise.data.seeds import derived_seed
 from edgewise.records.training import EvalRecord
 from edgewise.train.config import TrainConfig
 from edgewise.train.evaluate import evaluate
 from edgewise.train.losses import soft_cross_entropy
-from edgewise.train.seeds import counter_seed
 
 
 class Task(Protocol):
@@ -48,7 +48,7 @@ class Classification:
             images, targets, len(self.labels), config.augment, seed=config.seed, epoch=step, batch_index=micro
         )
         # Dropout and drop path draw from torch's generator; set here, they depend on the step alone.
-        torch.manual_seed(counter_seed(config.seed, "step", step, micro))
+        torch.manual_seed(derived_seed("step", config.seed, step, micro) % 2**63)
         amp_dtype = torch.bfloat16 if config.amp == "bf16" else torch.float16
         with torch.autocast(torch.device(config.device).type, amp_dtype, enabled=config.amp != "off"):
             logits = model(images.contiguous(memory_format=self.layout))

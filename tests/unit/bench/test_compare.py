@@ -49,6 +49,12 @@ def test_the_same_thing_twice_raises_an_alarm_in_at_most_five_of_a_hundred():
     assert alarms <= 5
 
 
+def test_a_noisy_machine_raises_no_more_alarms():
+    comparisons = [compare(*pair(seed, 1.0, noise=0.08)) for seed in range(100)]
+    assert sum(abs(one.ratio - 1) > 0.01 for one in comparisons) > 20
+    assert sum(one.outcome != "no difference shown" for one in comparisons) <= 8
+
+
 def test_three_percent_are_found_in_at_least_95_of_a_hundred():
     found = sum(compare(*pair(seed, 1.03)).outcome == "slower" for seed in range(100))
     assert found >= 95

@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -127,9 +128,19 @@ def test_the_watch_sees_own_work():
     assert occupancy.num_cores >= occupancy.num_watched == 1
 
 
-def test_the_peak_is_not_inherited_from_a_large_parent():
-    ballast = np.ones(60 * 2**20 // 8)
-    code = "from edgewise.bench.occupancy import peak_rss_bytes; print(peak_rss_bytes())"
+def test_the_peak_is_not_inherited_from_a_large_parent_and_counts_only_what_is_touched():
+    ballast = np.ones(300 * 2**20 // 8)
+    code = (
+        "import mmap; from edgewise.bench.occupancy import peak_rss_bytes\n"
+        "untouched = mmap.mmap(-1, 1 << 30); print(peak_rss_bytes())"
+    )
     child = int(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout)
-    assert 2**20 < child < peak_rss_bytes()
-    assert child < ballast.nbytes
+    assert 2**20 < child < ballast.nbytes < peak_rss_bytes()
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system pins no process")
+def test_a_process_is_pinned_to_its_last_cores():
+    code = "import os; from edgewise.bench.occupancy import pin; print(pin(1), sorted(os.sched_getaffinity(0)))"
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True).stdout
+    last = sorted(os.sched_getaffinity(0))[-1]
+    assert printed.strip() == f"[{last}] [{last}]"

@@ -6,14 +6,13 @@ import zlib
 
 import numpy as np
 import pytest
+from generated_images import encoded, noise
 from PIL import Image
 
 from edgewise.data.colour import to_rgb
 from edgewise.data.decode import check_image, decode, image_format, jpeg_size
 from edgewise.data.exif import jpeg_orientation
 from edgewise.errors import ImageError
-
-from conftest import encoded, noise
 
 
 def saved(image: Image.Image, kind: str, **options: object) -> bytes:

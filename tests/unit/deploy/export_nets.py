@@ -63,7 +63,7 @@ def digit_pictures() -> tuple[Images, NDArray[np.int64]]:
     return ((pictures - mean) / std).astype(np.float32)[order], digits.target[order].astype(np.int64)
 
 
-def train(model: nn.Module, images: Images, targets: NDArray[np.int64], steps: int = 120) -> None:
+def train(model: nn.Module, images: Images, targets: NDArray[np.int64], steps: int = 300) -> None:
     torch.manual_seed(0)
     optimiser = torch.optim.Adam(model.parameters(), 1e-2)
     x, y = torch.from_numpy(images), torch.from_numpy(targets)

@@ -60,5 +60,5 @@ def test_spoilt_artifacts_are_refused(folder, spoil, message):
 
 
 def test_other_file_of_the_folder_is_refused(folder):
-    with pytest.raises(InputError, match="labels.txt' is not the file of its artifact.json, which is 'tiny.onnx'"):
+    with pytest.raises(InputError, match=r"labels.txt' is not the file of its artifact.json, which is 'tiny.onnx'"):
         load_artifact(folder / "labels.txt")

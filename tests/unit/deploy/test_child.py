@@ -30,12 +30,12 @@ def test_failure_is_the_last_meaningful_line(tmp_path):
 
 
 def test_silent_failure_is_said(tmp_path):
-    with pytest.raises(ExportError, match="^the task failed: it said nothing$"):
+    with pytest.raises(ExportError, match=r"^the task failed: it said nothing$"):
         run("import sys; sys.exit(3)", tmp_path)
 
 
 def test_crash_names_the_signal(tmp_path):
-    with pytest.raises(ExportError, match="^the task was killed by SIGSEGV; was there enough memory"):
+    with pytest.raises(ExportError, match=r"^the task was killed by SIGSEGV; was there enough memory"):
         run("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", tmp_path)
 
 

@@ -30,11 +30,11 @@ def broken_convert(monkeypatch):
     from edgewise.deploy.exporters.protocol import ExportOptions
     from edgewise.deploy.exporters.registry import get_exporter
 
-    def convert(program, path, *, format, precision, metadata, calibration, timeout_s):
+    def convert(program, path, **job):
         wrong = TinyNet().eval()
         example = torch.zeros(2, 3, 16, 16)
-        get_exporter(format).export(
-            export_module.capture(wrong, example, dynamic_batch=True), path, ExportOptions(metadata=metadata)
+        get_exporter(job["format"]).export(
+            export_module.capture(wrong, example, dynamic_batch=True), path, ExportOptions(metadata=job["metadata"])
         )
 
     monkeypatch.setattr(export_module, "convert", convert)
@@ -247,7 +247,7 @@ def test_another_models_artifact_needs_force(fp32, trained, tmp_path, broken_con
 
     shutil.copytree(fp32[1], tmp_path / "out")
     (tmp_path / "out" / "notes.txt").write_text("mine")
-    with pytest.raises(OutputError, match="holds 'notes.txt' too, which is not of the export; force replaces it"):
+    with pytest.raises(OutputError, match=r"holds 'notes.txt' too, which is not of the export; force replaces it"):
         export(trained.model, tmp_path / "out", preprocessing=PREPROCESSING, model_name="tiny", verify=False)
     (tmp_path / "out" / "notes.txt").unlink()
     with pytest.raises(OutputError, match="holds an export of 'tiny'; force replaces it"):

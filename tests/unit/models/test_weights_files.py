@@ -159,6 +159,7 @@ def test_a_tar_style_checkpoint_is_refused(tmp_path):
         (b"\0", "is no weights file"),
         (b"PK\x05\x06" + bytes(18), "is a zip archive, but not one of torch's"),
     ],
+    ids=lambda value: value if isinstance(value, str) else "file",
 )
 def test_other_formats_are_named(tmp_path, content, reason):
     assert reason in refused(write(tmp_path / "net.safetensors", content))
@@ -220,6 +221,7 @@ def entry(start=0, end=4, shape="[1]", dtype='"F32"') -> str:
         (sealed('{"__metadata__":{"a":{}}}'), "its metadata is not a table of texts"),
         (sealed("{}"), "holds no table of tensors"),
     ],
+    ids=lambda value: value if isinstance(value, str) else "file",
 )
 def test_unsound_safetensors_headers_are_refused(tmp_path, content, reason):
     assert reason in refused(write(tmp_path / "net.safetensors", content))

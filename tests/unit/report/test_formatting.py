@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 
 import pytest
 
@@ -87,3 +89,12 @@ def test_the_rest():
 )  # fmt: skip
 def test_absent_values_are_a_dash(function, absent):
     assert function(absent) == "–"
+
+
+def test_importing_the_report_loads_nothing_heavy():
+    modules = ("formatting", "html", "plots", "ranking", "sheet", "tables")
+    heavy = ("torch", "matplotlib", "PIL", "jinja2", "onnxruntime", "sklearn")
+    code = "import sys\n" + "".join(f"import edgewise.report.{module}\n" for module in modules)
+    code += f"print([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.strip() == "[]"

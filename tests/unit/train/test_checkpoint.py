@@ -127,6 +127,13 @@ def test_a_save_after_going_back_drops_the_damaged_and_the_abandoned_not_the_who
     assert names(tmp_path) == ["step-000100", "step-000150"]
 
 
+def test_a_save_at_an_earlier_step_abandons_the_later_ones(tmp_path):
+    store = filled(tmp_path, steps=(100, 200))
+    store.save(150, tensors(150), {})
+    assert names(tmp_path) == ["step-000100", "step-000150"]
+    assert store.load_latest().step == 150
+
+
 def test_a_damaged_older_checkpoint_does_not_count_as_kept(tmp_path):
     filled(tmp_path, steps=(10, 20))
     flip(tmp_path / "step-000020/tensors.safetensors", 700)

@@ -1,0 +1,39 @@
+"""Writing to the terminal."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def console() -> Console:
+    """Return the console for results: standard output."""
+    from rich.console import Console
+
+    return Console(highlight=False, soft_wrap=False)
+
+
+def notes() -> Console:
+    """Return the console for progress and messages: standard error, so that results can be piped."""
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False)
+
+
+def say_error(text: str) -> None:
+    """Write one line to standard error."""
+    line = " ".join(text.splitlines())
+    if sys.stderr.isatty():
+        line = f"\x1b[31merror:\x1b[0m {line}"
+    else:
+        line = f"error: {line}"
+    sys.stderr.write(line + "\n")
+
+
+def print_json(value: object) -> None:
+    """Write ``value`` as JSON to standard output."""
+    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")

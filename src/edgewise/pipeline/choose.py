@@ -1,0 +1,171 @@
+"""Choosing a model for a latency budget, by the clock of this machine."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgewise.bench.cache import LatencyCache, LatencyKey
+from edgewise.bench.protocol import quick_latency_ms
+from edgewise.deploy.export import export
+from edgewise.deploy.runtimes.registry import get_runtime
+from edgewise.errors import BudgetError, ConfigError
+from edgewise.models.build import build
+from edgewise.models.catalogue import CATALOGUE, Entry
+from edgewise.pipeline.listener import JobListener
+from edgewise.records.artifact import Preprocessing
+from edgewise.records.run import Candidate, Choice
+from edgewise.report.formatting import format_ms, format_percent
+from edgewise.spec.model import ModelSpec, dump_spec
+from edgewise.spec.scale import fit_resolution
+
+HOPELESS = 3.0
+"""A candidate is not measured when a smaller one already takes this many times the budget."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    """What a model may cost and where."""
+
+    max_ms: float
+    runtime: str
+    threads: int
+    num_classes: int
+    img_size: int | None = None
+    """Side in pixels for all candidates; each model's own by default."""
+
+    def check(self) -> None:
+        """Refuse a budget that means nothing.
+
+        Raises:
+            ConfigError: ``max_ms`` or ``threads`` is out of range.
+            UnknownNameError: no such runtime.
+            MissingExtraError: the runtime is not installed.
+        """
+        if not 0 < self.max_ms < 1e6:
+            raise ConfigError(f"max_ms is {self.max_ms}; must be above 0 and below 1,000,000 ms")
+        if self.threads < 1:
+            raise ConfigError(f"threads is {self.threads}; must be 1 or more")
+        get_runtime(self.runtime)
+
+
+def choose(budget: Budget, listener: JobListener, cache: LatencyCache | None = None) -> Choice:
+    """Measure the catalogue's models, smallest first, and take the one with the best published accuracy inside the budget.
+
+    Weights are random: latency does not depend on them. Latencies are remembered per machine, runtime, threads and versions.
+
+    Raises:
+        BudgetError: even the fastest model takes longer; the message names it and its time.
+    """
+    budget.check()
+    cache = cache or LatencyCache()
+    candidates: list[Candidate] = []
+    fastest: tuple[float, str] | None = None
+    entries = sorted(CATALOGUE.values(), key=lambda entry: entry.macs)
+    for done, entry in enumerate(entries):
+        listener.on_progress(done, len(entries))
+        img_size = budget.img_size or entry.img_size
+        if fastest is not None and candidates[-1].latency_ms is None:
+            candidates.append(_unmeasured(entry, img_size, candidates[-1].note))
+            continue
+        last = candidates[-1] if candidates else None
+        if last is not None and last.latency_ms is not None and last.latency_ms > HOPELESS * budget.max_ms:
+            note = f"not tried: {last.name}, with fewer multiplications, already takes {format_ms(last.latency_ms)}"
+            candidates.append(_unmeasured(entry, img_size, note))
+            continue
+        latency_ms, remembered = _latency(entry, img_size, budget, cache)
+        fastest = min(fastest or (latency_ms, entry.name), (latency_ms, entry.name))
+        inside = latency_ms <= budget.max_ms
+        listener.on_result(
+            f"{entry.name} at {img_size} px: {format_ms(latency_ms)}{' (remembered)' if remembered else ''}, "
+            f"published top-1 {format_percent(entry.top1)}{'' if inside else ', too slow'}"
+        )
+        candidates.append(
+            Candidate(
+                name=entry.name,
+                img_size=img_size,
+                published_top1=entry.top1,
+                macs=entry.macs,
+                params=entry.params,
+                latency_ms=latency_ms,
+                verdict="inside" if inside else "too slow",
+                chosen=False,
+                note="remembered from an earlier measurement" if remembered else "",
+            )
+        )
+    listener.on_progress(len(entries), len(entries))
+    return _decided(budget, candidates, fastest)
+
+
+def _decided(budget: Budget, candidates: list[Candidate], fastest: tuple[float, str] | None) -> Choice:
+    assert fastest is not None
+    inside = [each for each in candidates if each.verdict == "inside"]
+    if not inside:
+        raise BudgetError(
+            f"no model meets --max-ms {budget.max_ms:g} in {budget.runtime} with {budget.threads} thread(s) on this machine; "
+            f"the fastest is {fastest[1]} with {format_ms(fastest[0])}: allow that much, or give a smaller --img-size"
+        )
+    best = max(inside, key=lambda each: each.published_top1)
+    reason = (
+        f"{best.name} has the best published accuracy ({format_percent(best.published_top1)}) of the {len(inside)} "
+        f"model{'s' if len(inside) > 1 else ''} that take{'' if len(inside) > 1 else 's'} at most {budget.max_ms:g} ms here"
+    )
+    return Choice(
+        max_ms=budget.max_ms,
+        runtime=budget.runtime,
+        threads=budget.threads,
+        candidates=tuple(each.model_copy(update={"chosen": each is best}) for each in candidates),
+        reason=reason,
+    )
+
+
+def _unmeasured(entry: Entry, img_size: int, note: str) -> Candidate:
+    return Candidate(
+        name=entry.name,
+        img_size=img_size,
+        published_top1=entry.top1,
+        macs=entry.macs,
+        params=entry.params,
+        latency_ms=None,
+        verdict="not tried",
+        chosen=False,
+        note=note,
+    )
+
+
+def _latency(entry: Entry, img_size: int, budget: Budget, cache: LatencyCache) -> tuple[float, bool]:
+    """Return the latency in ms and whether it was remembered."""
+    spec = fit_resolution(entry.spec(), img_size).model_copy(update={"num_classes": budget.num_classes})
+    key = LatencyKey.here(
+        runtime=budget.runtime,
+        runtime_version=get_runtime(budget.runtime).availability().version,
+        threads=budget.threads,
+        spec_sha256=hashlib.sha256(dump_spec(spec).encode()).hexdigest(),
+        img_size=img_size,
+        precision="fp32",
+    )
+    known = cache.get(key)
+    if known is not None:
+        return known, True
+    latency_ms = measure_spec(spec, img_size, runtime=budget.runtime, threads=budget.threads)
+    cache.put(key, latency_ms)
+    return latency_ms, False
+
+
+def measure_spec(spec: ModelSpec, img_size: int, *, runtime: str, threads: int) -> float:
+    """Return the latency in ms of a network with fresh weights, exported for ``runtime``."""
+    format_ = get_runtime(runtime).formats[0]
+    with tempfile.TemporaryDirectory(prefix="edgewise-") as temporary:
+        folder = Path(temporary) / "candidate"
+        artifact = export(
+            build(spec),
+            folder,
+            format=format_,
+            preprocessing=Preprocessing(img_size=img_size),
+            model_name=spec.name,
+            verify=False,
+        )
+        shape = (1, spec.in_chans, img_size, img_size)
+        return quick_latency_ms(folder / artifact.files[0], runtime, threads, input_shape=shape)

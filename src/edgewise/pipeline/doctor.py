@@ -1,0 +1,69 @@
+"""What is installed here, what works, and what to install for the rest. Installs nothing."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+from edgewise.data.cache import cache_folder
+from edgewise.deploy.runtimes.registry import availabilities
+from edgewise.records.environment import Environment, capture_environment
+
+OPTIONAL = {"huggingface_hub": ("huggingface-hub", "edgewise[hub]", "weights from a hub")}
+REQUIRED = ("torch", "torchvision", "torchmetrics", "simplejpeg", "PIL", "sklearn", "matplotlib", "safetensors", "onnxscript")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """One thing looked at."""
+
+    name: str
+    ok: bool
+    detail: str
+    required: bool = True
+
+
+def examine() -> tuple[Environment, tuple[Check, ...]]:
+    """Try every dependency and runtime; returns the environment and the checks in order."""
+    checks = [_imports(name) for name in REQUIRED]
+    for name, available in availabilities().items():
+        checks.append(Check(name=f"runtime {name}", ok=available.ok, detail=available.version or available.reason))
+    for module, (package, extra, purpose) in OPTIONAL.items():
+        checks.append(_optional(module, package, extra, purpose))
+    checks.append(_accelerator())
+    checks.append(_cache())
+    return capture_environment(), tuple(checks)
+
+
+def _imports(module: str) -> Check:
+    try:
+        found = importlib.import_module(module)
+    except Exception as error:  # noqa: BLE001 - whatever a broken package raises is the finding
+        return Check(name=module, ok=False, detail=f"{type(error).__name__}: {' '.join(str(error).split())[:160]}")
+    return Check(name=module, ok=True, detail=str(getattr(found, "__version__", "")))
+
+
+def _optional(module: str, package: str, extra: str, purpose: str) -> Check:
+    try:
+        return Check(name=module, ok=True, detail=metadata.version(package), required=False)
+    except metadata.PackageNotFoundError:
+        return Check(name=module, ok=False, detail=f"not installed; {purpose}: pip install '{extra}'", required=False)
+
+
+def _accelerator() -> Check:
+    import torch
+
+    if torch.cuda.is_available():
+        return Check(name="accelerator", ok=True, detail=torch.cuda.get_device_name(0), required=False)
+    return Check(name="accelerator", ok=False, detail="none that torch can use; training runs on the CPU", required=False)
+
+
+def _cache() -> Check:
+    folder = cache_folder()
+    nearest = next((each for each in (folder, *folder.parents) if each.exists()), Path("/"))
+    import os
+
+    writable = os.access(nearest, os.W_OK)
+    return Check(name="cache folder", ok=writable, detail=str(folder) + ("" if writable else ", not writable"), required=False)

@@ -1,0 +1,76 @@
+"""From what a person typed to a run's resolved settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from edgewise.errors import ConfigError
+from edgewise.models import catalogue
+from edgewise.records.environment import usable_cores
+from edgewise.train.config import TrainConfig, make_config
+from edgewise.train.recipes.from_scratch import from_scratch
+from edgewise.train.recipes.table import find_recipe
+
+MIN_IMG_SIZE = 8
+AUGMENT_FIELDS = frozenset({"mixup", "cutmix", "hflip", "vflip", "erasing", "color_jitter"})
+"""Settings of the augmentation that have an option of their own on the command line."""
+
+
+def check_img_size(img_size: int) -> None:
+    """Refuse a side that no model takes.
+
+    Raises:
+        ConfigError: it is below 8 or above 4096.
+    """
+    if not MIN_IMG_SIZE <= img_size <= 4096:
+        raise ConfigError(f"img_size is {img_size}; must be within {MIN_IMG_SIZE} and 4096")
+
+
+def resolve_config(
+    model: str, *, img_size: int | None, num_images: int, recipe: str | None, overrides: Mapping[str, Any]
+) -> TrainConfig:
+    """Return the settings of a run: a recipe's, with what the person gave on top.
+
+    Args:
+        model: a name of the catalogue.
+        img_size: side in pixels; the model's own by default.
+        num_images: of the training set; chooses the strength of augmentation.
+        recipe: a named recipe, or None for the one made for a person's own pictures.
+        overrides: settings by name; None means not given. Those of `AUGMENT_FIELDS` go to the augmentation.
+
+    Raises:
+        UnknownNameError: no such model or recipe.
+        ConfigError: a setting is unknown or out of range.
+    """
+    entry = catalogue.find(model)
+    if img_size is not None:
+        check_img_size(img_size)
+    given = {key: value for key, value in overrides.items() if value is not None}
+    base = find_recipe(recipe) if recipe else from_scratch(model, img_size or entry.img_size, num_images)
+    fields = base.model_dump()
+    fields["model"] = model
+    if img_size is not None:
+        fields["preprocessing"] |= {"img_size": img_size}
+    fields["threads"] = usable_cores()
+    fields["augment"] |= {key: given.pop(key) for key in AUGMENT_FIELDS & given.keys()}
+    if given.get("time_budget_s") is not None and "epochs" not in given:
+        fields["epochs"] = 100_000  # the clock decides
+    return make_config(**fields | given)
+
+
+def parse_duration(text: str) -> float:
+    """Return the seconds of ``90s``, ``20m``, ``1.5h`` or a plain number of seconds.
+
+    Raises:
+        ConfigError: the text is no duration above 0.
+    """
+    units = {"s": 1.0, "m": 60.0, "h": 3600.0}
+    number, unit = (text[:-1], units[text[-1]]) if text and text[-1] in units else (text, 1.0)
+    try:
+        seconds = float(number) * unit
+    except ValueError:
+        seconds = float("nan")
+    if not 0 < seconds < 1e9:
+        raise ConfigError(f"time budget {text!r} is no duration; accepted: 90s, 20m, 1.5h, above 0")
+    return seconds

@@ -1,0 +1,88 @@
+"""A finished run as something to use: its best model with labels and preprocessing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import nn
+
+from edgewise.errors import InputError, WeightsError, shown
+from edgewise.models.build import build
+from edgewise.models.weights import load_weights
+from edgewise.records.artifact import Preprocessing
+from edgewise.spec.model import ModelSpec, parse_spec
+from edgewise.train.config import load_config
+from edgewise.train.run_folder import RunFolder, open_run_folder
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """A model in eval mode and what belongs to it."""
+
+    name: str
+    model: nn.Module
+    spec: ModelSpec
+    labels: tuple[str, ...]
+    preprocessing: Preprocessing
+
+
+def load_run(folder: RunFolder) -> Trained:
+    """Load the best weights of a run.
+
+    Raises:
+        WeightsError: the run has no best weights yet, or the file is damaged.
+    """
+    if not folder.best.is_file():
+        raise WeightsError(f"{shown(folder.path)} has no best weights yet; go on with: edgewise train --resume {folder.path}")
+    spec = parse_spec(folder.model_spec.read_bytes(), shown(folder.model_spec))
+    config = load_config(folder.config)
+    model = build(spec)
+    load_weights(model, folder.best)
+    return Trained(
+        name=config.model,
+        model=model.eval(),
+        spec=spec,
+        labels=tuple(folder.labels.read_text(encoding="utf-8").splitlines()),
+        preprocessing=config.preprocessing,
+    )
+
+
+def load_trained(source: str) -> Trained:
+    """Load a run's folder, or a ``best.safetensors`` that a run wrote.
+
+    Raises:
+        InputError: the path is neither.
+        WeightsError: the weights cannot be loaded.
+    """
+    path = Path(source)
+    if path.is_dir():
+        return load_run(open_run_folder(path))
+    if path.is_file():
+        return load_weights_file(path)
+    raise InputError(f"{shown(source)} is neither a run's folder nor a weights file; runs lie under runs/")
+
+
+def load_weights_file(path: Path) -> Trained:
+    """Load a weights file that carries its own spec, labels and preprocessing (`weights/best.safetensors`).
+
+    Raises:
+        WeightsError: the file is damaged, or carries no spec.
+    """
+    from edgewise.models.weights import read_metadata
+
+    metadata = read_metadata(path)
+    if "edgewise.spec" not in metadata:
+        raise WeightsError(
+            f"{shown(path)} carries no model description; give the folder of the run, or weights/best.safetensors of one"
+        )
+    spec = parse_spec(metadata["edgewise.spec"], shown(path))
+    model = build(spec)
+    load_weights(model, path)
+    return Trained(
+        name=spec.name,
+        model=model.eval(),
+        spec=spec,
+        labels=tuple(metadata["edgewise.labels"].split("\n")),
+        preprocessing=Preprocessing.model_validate_json(metadata["edgewise.preprocessing"]),
+    )

@@ -1,0 +1,127 @@
+"""Starting, resuming and illustrating a training run."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import numpy as np
+
+from edgewise.data.augment import TrainTransform
+from edgewise.data.dataset import Dataset
+from edgewise.data.loader import TrainLoader
+from edgewise.errors import OutputError, ResumeMismatchError, shown
+from edgewise.models import catalogue
+from edgewise.pipeline.datasets import open_named
+from edgewise.pipeline.listener import JobListener
+from edgewise.records.data import DataSummary
+from edgewise.records.files import write_atomically
+from edgewise.records.run import Job
+from edgewise.records.training import EvalRecord, TrainRecord
+from edgewise.report.plots import plot_confusion, plot_curves
+from edgewise.report.sheet import contact_sheet
+from edgewise.spec.model import ModelSpec, dump_spec, parse_spec
+from edgewise.spec.scale import fit_resolution
+from edgewise.train.config import TrainConfig, differences, load_config, save_config
+from edgewise.train.loop import TrainJob, train
+from edgewise.train.run_folder import RunFolder, open_run_folder
+from edgewise.train.run_lock import RunLock
+
+
+def network_for(config: TrainConfig, num_classes: int) -> ModelSpec:
+    """Return the rows of the config's model, adapted to its input size and class count."""
+    spec = fit_resolution(catalogue.find(config.model).spec(), config.preprocessing.img_size)
+    return spec.model_copy(update={"num_classes": num_classes, "in_chans": len(config.preprocessing.mean)})
+
+
+def start(folder: RunFolder, job: Job, config: TrainConfig, dataset: Dataset, listener: JobListener) -> TrainRecord:
+    """Write what decides the run into ``folder``, then train.
+
+    Raises:
+        OutputError: the folder cannot be written or is taken.
+        TrainingError: as `train.loop.train`.
+    """
+    spec = network_for(config, len(dataset.labels))
+    folder.create()
+    try:
+        save_config(config, folder.config)
+        write_atomically(folder.model_spec, (dump_spec(spec) + "\n").encode())
+        write_atomically(folder.labels, ("\n".join(dataset.labels) + "\n").encode())
+        dataset.summary.save(folder.data_summary)
+        job.save(folder.job)
+        _draw_first_batch(folder, config, dataset)
+    except OSError as error:
+        raise OutputError(f"{shown(folder.path)} cannot be written: {error.strerror}") from error
+    return _train(folder, config, spec, dataset, listener)
+
+
+def resume(
+    path: Path, listener: JobListener, *, data: str | None = None, config: TrainConfig | None = None
+) -> tuple[RunFolder, Job, Dataset, TrainRecord]:
+    """Go on with the run at ``path`` from its newest whole checkpoint.
+
+    Args:
+        path: the run's folder.
+        listener: hears of it.
+        data: where the data set lies now, if it was moved.
+        config: settings that the person asked for; they must be the run's own.
+
+    Raises:
+        OutputError: there is no run at ``path``, or another process is in it.
+        ResumeMismatchError: other settings, classes or images than the run began with; the message names the difference.
+    """
+    folder = open_run_folder(path)
+    stored = load_config(folder.config)
+    if config is not None and (changed := differences(stored, config)):
+        raise ResumeMismatchError(
+            f"{shown(path)} was started with other settings: {'; '.join(changed)}; resume without them, or start a new run"
+        )
+    job = Job.load(folder.job)
+    listener.on_stage("Reading the data set")
+    dataset = open_named(
+        data or job.data, val_share=job.val_share, split_seed=job.split_seed, progress=listener.on_progress
+    )
+    _check_same_data(path, DataSummary.load(folder.data_summary), dataset.summary)
+    spec = parse_spec(folder.model_spec.read_bytes(), shown(folder.model_spec))
+    return folder, job, dataset, _train(folder, config or stored, spec, dataset, listener)
+
+
+def _check_same_data(path: Path, old: DataSummary, new: DataSummary) -> None:
+    if old.labels != new.labels:
+        gone, come = sorted(set(old.labels) - set(new.labels)), sorted(set(new.labels) - set(old.labels))
+        what = f"classes differ: missing {gone}, new {come}" if gone or come else "the order of classes differs"
+        raise ResumeMismatchError(f"{shown(path)}: {what}; resume with the data set that the run began with")
+    if old.fingerprint != new.fingerprint:
+        counts = f"{sum(old.train_counts)}+{sum(old.val_counts)} images then, {sum(new.train_counts)}+{sum(new.val_counts)} now"
+        raise ResumeMismatchError(
+            f"{shown(path)}: the images are not those that the run began with ({counts}); restore them, or start a new run"
+        )
+
+
+def _train(
+    folder: RunFolder, config: TrainConfig, spec: ModelSpec, dataset: Dataset, listener: JobListener
+) -> TrainRecord:
+    listener.on_stage(f"Training {config.model} at {config.preprocessing.img_size} px")
+    with RunLock(folder.path):
+        record = train(
+            TrainJob(
+                config=config,
+                spec=spec,
+                dataset=dataset,
+                folder=folder,
+                listener=listener,
+                resume_command=f"edgewise train --resume {shlex.quote(str(folder.path))}",
+            )
+        )
+        plot_curves(record.epochs, folder.path / "curves.png")
+        plot_confusion(EvalRecord.load(folder.eval_record), folder.path / "confusion_matrix.png")
+    return record
+
+
+def _draw_first_batch(folder: RunFolder, config: TrainConfig, dataset: Dataset, most: int = 32) -> None:
+    """Write the first batch as the network sees it."""
+    transform = TrainTransform(config.augment, config.preprocessing.img_size, config.preprocessing.interpolation)
+    loader = TrainLoader(dataset.train, transform, batch_size=min(most, config.batch), seed=config.seed)
+    batch = next(loader.epoch(0))
+    images = np.ascontiguousarray(batch.images.permute(0, 2, 3, 1).numpy())
+    contact_sheet(images, [dataset.labels[int(t)] for t in batch.targets], folder.path / "train_batch0.png")
