@@ -55,7 +55,7 @@ def fold_norm(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Conv2d:
 def _fold_norms(module: nn.Module) -> None:
     for conv_name, norm_name in _CONV_THEN_NORM:
         conv, norm = getattr(module, conv_name, None), getattr(module, norm_name, None)
-        if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+        if isinstance(conv, nn.Conv2d) and type(norm) is nn.BatchNorm2d:
             setattr(module, conv_name, fold_norm(conv, norm))
             setattr(module, norm_name, nn.Identity())
 
@@ -63,7 +63,7 @@ def _fold_norms(module: nn.Module) -> None:
 def _fold_sequence(sequence: nn.Sequential) -> None:
     for index in range(len(sequence) - 1):
         conv, norm = sequence[index], sequence[index + 1]
-        if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+        if isinstance(conv, nn.Conv2d) and type(norm) is nn.BatchNorm2d:
             sequence[index] = fold_norm(conv, norm)
             sequence[index + 1] = nn.Identity()
 
@@ -75,7 +75,7 @@ def _fold_layer_scale(module: nn.Module) -> None:
     holder, name = _last_conv(module)
     conv = cast(nn.Conv2d, getattr(holder, name))
     norm = getattr(holder, "bn", None)
-    if isinstance(norm, nn.BatchNorm2d):
+    if type(norm) is nn.BatchNorm2d:
         conv = fold_norm(conv, norm)
         holder.bn = nn.Identity()
     gamma = scale.gamma.double()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import signal
 import sys
 import threading
 import warnings
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from types import FrameType
@@ -129,6 +131,8 @@ class WorkerPool:
             raise typed from error
 
     def _start(self) -> DataLoader[Any]:
+        # runs before multiprocessing's own end, which would wait for ever on workers that ignore SIGTERM
+        atexit.register(_close_at_exit, weakref.ref(self))
         return DataLoader(
             self.fetch,
             batch_sampler=self.plan,  # type: ignore[arg-type]
@@ -156,6 +160,11 @@ class WorkerPool:
             iterator._shutdown_workers()
         finally:
             _ChildHandler.quiet = False
+
+
+def _close_at_exit(pool: weakref.ref[WorkerPool]) -> None:
+    if (still_there := pool()) is not None:
+        still_there.close()
 
 
 def _as_is(packet: Any) -> Any:  # torch's type for it is that of a list

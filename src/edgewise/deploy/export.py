@@ -11,12 +11,13 @@ import torch
 from torch import nn
 
 from edgewise.blocks.fuse import fuse
+from edgewise.blocks.state_hash import sha256_of_state
 from edgewise.deploy.answers import Images, module_answer
 from edgewise.deploy.artifact_folder import check_target, fill, staged
 from edgewise.deploy.convert import convert
 from edgewise.deploy.exporters.protocol import Exporter, ExportOptions
 from edgewise.deploy.exporters.registry import check_precision, get_exporter
-from edgewise.deploy.identity import file_sha256, state_sha256
+from edgewise.deploy.identity import file_sha256
 from edgewise.deploy.metadata import describe
 from edgewise.deploy.quantise import check_calibration
 from edgewise.deploy.verify import Labelled, check_judges
@@ -119,7 +120,7 @@ def export(
     with staged(out_dir) as folder:
         num_classes = _num_classes(model, target)
         path = folder / f"{model_name}{exporter.suffix}"
-        source_sha256 = state_sha256(model)
+        source_sha256 = sha256_of_state(model.state_dict())
         _write(model, path, target, source_sha256, calibration=calibration, timeout_s=timeout_s)
         record = None
         if verify:

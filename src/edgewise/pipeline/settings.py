@@ -74,3 +74,17 @@ def parse_duration(text: str) -> float:
     if not 0 < seconds < 1e9:
         raise ConfigError(f"time budget {text!r} is no duration; accepted: 90s, 20m, 1.5h, above 0")
     return seconds
+
+
+def changed_config(stored: TrainConfig, changed: Mapping[str, Any]) -> TrainConfig:
+    """Return ``stored`` with the settings that a person gave for a resumed run.
+
+    Raises:
+        ConfigError: a setting is unknown or out of range.
+    """
+    given = {key: value for key, value in changed.items() if value is not None}
+    fields = stored.model_dump()
+    if "img_size" in given:
+        fields["preprocessing"] |= {"img_size": given.pop("img_size")}
+    fields["augment"] |= {key: given.pop(key) for key in AUGMENT_FIELDS & given.keys()}
+    return make_config(**fields | given)

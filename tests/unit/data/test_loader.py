@@ -3,6 +3,8 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -137,6 +139,23 @@ def test_a_hung_worker_ends_in_a_typed_error(monkeypatch: pytest.MonkeyPatch) ->
     apart = loader([Sample(Slow(), 0, "x")] * 80, workers=1)
     with pytest.raises(TrainingError, match=r"loading images stopped: timed out after 0\.1 seconds"):
         list(apart.epoch(0))
+
+
+def test_an_exit_in_mid_epoch_does_not_hang() -> None:
+    program = """
+from edgewise.data.augment import AugmentConfig, TrainTransform
+from edgewise.data.dataset import Sample
+from edgewise.data.loader import TrainLoader
+from edgewise.data.sources import MemoryImage
+import io, PIL.Image
+file = io.BytesIO()
+PIL.Image.new("RGB", (8, 8)).save(file, "PNG")
+samples = [Sample(MemoryImage(file.getvalue()), 0, "x")] * 400
+batches = TrainLoader(samples, TrainTransform(AugmentConfig(), 16), 4, 0, workers=2).epoch(0)
+next(batches)
+raise SystemExit(3)
+"""
+    assert subprocess.run([sys.executable, "-c", program], timeout=60, check=False).returncode == 3
 
 
 def test_workers_leave_signals_to_the_parent(samples: list[Sample]) -> None:

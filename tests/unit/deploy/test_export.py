@@ -15,7 +15,8 @@ from export_nets import LABELS, PREPROCESSING, TinyNet
 from edgewise.deploy import export as export_module
 from edgewise.deploy.artifact_file import load_artifact
 from edgewise.deploy.export import export
-from edgewise.deploy.identity import file_sha256, state_sha256
+from edgewise.blocks.state_hash import sha256_of_state
+from edgewise.deploy.identity import file_sha256
 from edgewise.errors import ExportError, InputError, OutputError, UnknownNameError, VerificationError
 from edgewise.records.artifact import Artifact, Preprocessing
 
@@ -52,7 +53,7 @@ def test_folder_holds_the_whole_artifact(fp32, trained):
     assert Artifact.load(folder / "artifact.json") == artifact
     assert (folder / "labels.txt").read_text().splitlines() == list(LABELS)
     assert Preprocessing.load(folder / "preprocessing.json") == PREPROCESSING
-    assert artifact.source_sha256 == state_sha256(trained.model)
+    assert artifact.source_sha256 == sha256_of_state(trained.model.state_dict())
     assert artifact.sha256 == file_sha256(folder / "tiny.onnx")
     assert artifact.file_bytes == (folder / "tiny.onnx").stat().st_size
     assert artifact.input.shape == ("batch", 3, 16, 16)
@@ -79,7 +80,7 @@ def test_metadata_travels_inside_the_onnx_file(fp32, trained):
     assert json.loads(inside["imgsz"]) == [16, 16]
     assert json.loads(inside["mean"]) == list(PREPROCESSING.mean)
     assert json.loads(inside["std"]) == list(PREPROCESSING.std)
-    assert inside["source_sha256"] == state_sha256(trained.model)
+    assert inside["source_sha256"] == sha256_of_state(trained.model.state_dict())
     assert inside["author"] == "A. Person"
     assert {"task", "license", "version", "model", "precision"} <= set(inside)
 

@@ -19,7 +19,6 @@ from edgewise.deploy.convert import convert
 from edgewise.deploy.evaluate import agreement, evaluate_file
 from edgewise.deploy.exporters.protocol import ExportOptions
 from edgewise.deploy.exporters.registry import EXPORTERS, get_exporter
-from edgewise.deploy.identity import state_sha256
 from edgewise.deploy.inputs import edge_inputs
 from edgewise.deploy.runtimes.registry import get_runtime
 from edgewise.errors import ExportError, InputError, UnknownNameError
@@ -82,17 +81,6 @@ def test_job_of_ours_that_fails_ends_with_its_message(tmp_path, monkeypatch):
     monkeypatch.setattr(convert_module.sys, "argv", ["convert", str(tmp_path / "job.json")])
     with pytest.raises(SystemExit, match="unknown format 'onxx'; did you mean 'onnx'"):
         convert_module.main()
-
-
-def test_state_sha256_sees_values_names_dtypes_and_buffers():
-    torch.manual_seed(0)
-    net = TinyNet()
-    first = state_sha256(net)
-    assert state_sha256(net) == first
-    net.stem.bn.running_mean[0] += 1e-6
-    second = state_sha256(net)
-    net.double()
-    assert len({first, second, state_sha256(net), state_sha256(nn.ModuleDict({"inner": net}))}) == 4
 
 
 def test_edge_inputs_are_what_they_say():

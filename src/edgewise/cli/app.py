@@ -1,0 +1,357 @@
+"""All commands."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from edgewise.errors import ConfigError, InputError
+
+app = typer.Typer(
+    name="edgewise",
+    help="From a folder of images and a latency budget to a trained, exported, verified and measured mobile vision model.",
+    epilog="Start with: edgewise quickstart",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+Data = Annotated[str, typer.Argument(help="Folder or tar of images (train/ and val/, or one folder a class), or 'digits'.")]
+Source = Annotated[str, typer.Argument(help="A run's folder, its weights/best.safetensors, or an exported file.")]
+Project = Annotated[Path, typer.Option(help="Folder that holds all runs.")]
+Name = Annotated[str | None, typer.Option(help="Name of the run; a number is added where it is taken.")]
+Model = Annotated[str | None, typer.Option(help="A name that 'edgewise list' shows.")]
+ImgSize = Annotated[int | None, typer.Option("--img-size", "--imgsz", help="Side of the input in pixels, 8 to 4096.")]
+Epochs = Annotated[int | None, typer.Option(help="Passes over the training images.")]
+Batch = Annotated[int | None, typer.Option(help="Images a step.")]
+TimeBudget = Annotated[
+    str | None, typer.Option("--time-budget", "--time", help="End within this time, as in 90s, 20m, 1.5h.")
+]
+Resume = Annotated[Path | None, typer.Option(help="Go on with the run in this folder.")]
+Runtime = Annotated[str, typer.Option(help="Runtime that the model is for: onnxruntime or torch.")]
+Threads = Annotated[int, typer.Option(help="Threads of the deployed model.")]
+Recipe = Annotated[str | None, typer.Option(help="A named recipe; by default one for your own pictures.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print results only.")]
+ValShare = Annotated[float, typer.Option(help="Share that validates where the data has no val/ folder.")]
+TRAIN_PANEL = "Training settings (default: the recipe's)"
+
+
+def _setting(help_: str, *names: str) -> Any:
+    return typer.Option(*names, help=help_, rich_help_panel=TRAIN_PANEL)
+
+
+Accumulate = Annotated[int | None, _setting("Batches whose gradients make one step.")]
+Lr = Annotated[float | None, _setting("Peak learning rate.")]
+Decay = Annotated[float | None, _setting("AdamW's weight decay.")]
+Warmup = Annotated[float | None, _setting("Epochs of rising learning rate.")]
+Smoothing = Annotated[float | None, _setting("Label smoothing, 0 to 1.", "--label-smoothing", "--smoothing")]
+DropRate = Annotated[float | None, _setting("Dropout before the classifier.", "--drop-rate", "--drop")]
+DropPath = Annotated[float | None, _setting("Stochastic depth.", "--drop-path-rate", "--drop-path")]
+EmaDecay = Annotated[float | None, _setting("Decay of the averaged weights.", "--ema-decay", "--model-ema-decay")]
+ClipGrad = Annotated[float | None, _setting("Largest norm of the gradient.")]
+Mixup = Annotated[float | None, _setting("Mixup's alpha.")]
+Cutmix = Annotated[float | None, _setting("Cutmix's alpha.")]
+HFlip = Annotated[float | None, _setting("Probability of mirroring; 0 for text and digits.")]
+Amp = Annotated[str | None, _setting("Mixed precision: off, bf16 or fp16.")]
+Device = Annotated[str | None, _setting("cpu, or cuda:0.")]
+Workers = Annotated[int | None, _setting("Processes that load images.")]
+Seed = Annotated[int | None, _setting("Of everything random.")]
+
+
+def with_key_values(command: Any, arguments: list[str]) -> list[str]:
+    """Turn ``epochs=5`` into ``--epochs 5`` where the command has such an option, as users of Ultralytics type it."""
+    commands = getattr(command, "commands", {})
+    chosen = commands.get(arguments[0]) if arguments else None
+    if chosen is None:
+        return arguments
+    options = {name for parameter in chosen.params for name in getattr(parameter, "opts", ())}
+    turned: list[str] = [arguments[0]]
+    for argument in arguments[1:]:
+        found = re.fullmatch(r"([a-z][a-z0-9_-]*)=(.*)", argument, re.DOTALL)
+        name = "--" + found[1].replace("_", "-") if found else ""
+        turned += [name, found[2]] if found and name in options else [argument]
+    return turned
+
+
+@app.command("list", epilog="Example: edgewise list 'mobilenetv4_conv*'")
+def list_(pattern: Annotated[str, typer.Argument(help="Shell pattern.")] = "*", json: Json = False) -> None:
+    """List the models with parameters, MACs and published accuracy."""
+    from edgewise.cli.render import render_list
+
+    render_list(pattern, as_json=json)
+
+
+@app.command(epilog="Example: edgewise info mobilenetv4_conv_small --img-size 256")
+def info(
+    model: Annotated[str, typer.Argument(help="A name that 'edgewise list' shows.")],
+    img_size: ImgSize = None,
+    layers: Annotated[bool, typer.Option("--layers", help="One row a block instead of a stage.")] = False,
+    json: Json = False,
+) -> None:
+    """Show a model's cost, stage by stage, and its published accuracy."""
+    from edgewise.cli.render import render_info
+
+    render_info(model, img_size, layers=layers, as_json=json)
+
+
+@app.command(epilog="Example: edgewise quickstart")
+def quickstart(project: Project = Path("runs"), quiet: Quiet = False, json: Json = False) -> None:
+    """Train, export, verify and measure a small model on handwritten digits; needs no download, about a minute."""
+    from edgewise.cli.progress import TerminalListener
+    from edgewise.cli.render import render_run
+    from edgewise.cli.terminal import notes
+    from edgewise.pipeline.quickstart import quickstart as job
+
+    with TerminalListener(notes(), quiet=quiet) as listener:
+        folder, run = job(project, listener)
+    render_run(folder, run, as_json=json)
+
+
+@app.command(epilog="Example: edgewise fit ./photos --max-ms 5 --time-budget 20m")
+def fit(
+    data: Annotated[str | None, typer.Argument(help=Data.__metadata__[0].help)] = None,
+    max_ms: Annotated[float | None, typer.Option("--max-ms", help="Latency budget in ms, measured here.")] = None,
+    runtime: Runtime = "onnxruntime",
+    threads: Threads = 1,
+    model: Model = None,
+    epochs: Epochs = None,
+    img_size: ImgSize = None,
+    time_budget: TimeBudget = None,
+    batch: Batch = None,
+    max_drop: Annotated[float, typer.Option(help="Accepted fall of int8's top-1, in points.")] = 1.0,
+    resume: Resume = None,
+    project: Project = Path("runs"),
+    name: Name = None,
+    recipe: Recipe = None,
+    val_share: ValShare = 0.2,
+    quiet: Quiet = False,
+    json: Json = False,
+    lr: Lr = None,
+    weight_decay: Decay = None,
+    warmup_epochs: Warmup = None,
+    label_smoothing: Smoothing = None,
+    drop_rate: DropRate = None,
+    drop_path_rate: DropPath = None,
+    ema_decay: EmaDecay = None,
+    clip_grad: ClipGrad = None,
+    accumulate: Accumulate = None,
+    mixup: Mixup = None,
+    cutmix: Cutmix = None,
+    hflip: HFlip = None,
+    amp: Amp = None,
+    device: Device = None,
+    workers: Workers = None,
+    seed: Seed = None,
+) -> None:
+    """From a folder of images to a trained, exported, verified and measured model with a report."""
+    settings = _given(locals())
+    from edgewise.cli.progress import TerminalListener
+    from edgewise.cli.render import render_run
+    from edgewise.cli.terminal import notes
+    from edgewise.pipeline.fit import FitRequest, resume_fit
+    from edgewise.pipeline.fit import fit as job
+    from edgewise.pipeline.settings import parse_duration
+
+    with TerminalListener(notes(), quiet=quiet) as listener:
+        if resume is not None:
+            folder, run = resume_fit(resume, listener, data=data)
+        else:
+            request = FitRequest(
+                data=_required(data, "DATA"),
+                project=project,
+                name=name or "fit",
+                max_ms=max_ms,
+                runtime=runtime,
+                threads=threads,
+                model=model,
+                img_size=img_size,
+                time_budget_s=parse_duration(time_budget) if time_budget else None,
+                recipe=recipe,
+                val_share=val_share,
+                max_drop=max_drop / 100,
+                overrides=settings,
+                command=_command(),
+            )
+            folder, run = job(request, listener)
+    render_run(folder, run, as_json=json)
+
+
+@app.command(epilog="Example: edgewise train ./photos --model mobilenetv4_conv_small --epochs 50")
+def train(
+    data: Annotated[str | None, typer.Argument(help=Data.__metadata__[0].help)] = None,
+    model: Model = None,
+    epochs: Epochs = None,
+    img_size: ImgSize = None,
+    batch: Batch = None,
+    time_budget: TimeBudget = None,
+    resume: Resume = None,
+    project: Project = Path("runs"),
+    name: Name = None,
+    recipe: Recipe = None,
+    val_share: ValShare = 0.2,
+    quiet: Quiet = False,
+    json: Json = False,
+    lr: Lr = None,
+    weight_decay: Decay = None,
+    warmup_epochs: Warmup = None,
+    label_smoothing: Smoothing = None,
+    drop_rate: DropRate = None,
+    drop_path_rate: DropPath = None,
+    ema_decay: EmaDecay = None,
+    clip_grad: ClipGrad = None,
+    accumulate: Accumulate = None,
+    mixup: Mixup = None,
+    cutmix: Cutmix = None,
+    hflip: HFlip = None,
+    amp: Amp = None,
+    device: Device = None,
+    workers: Workers = None,
+    seed: Seed = None,
+) -> None:
+    """Train a model; survives Ctrl-C and kill -9 (go on with --resume RUN)."""
+    settings = _given(locals())
+    from edgewise.cli.progress import TerminalListener
+    from edgewise.cli.render import render_training
+    from edgewise.cli.terminal import notes
+    from edgewise.pipeline.settings import parse_duration
+    from edgewise.pipeline.train_job import TrainRequest, resume_training, run_training
+
+    if time_budget:
+        settings["time_budget_s"] = parse_duration(time_budget)
+    with TerminalListener(notes(), quiet=quiet) as listener:
+        if resume is not None:
+            changed = settings | {"model": model, "img_size": img_size}
+            folder, record = resume_training(resume, listener, data=data, changed=changed)
+        else:
+            request = TrainRequest(
+                data=_required(data, "DATA"),
+                project=project,
+                name=name or "train",
+                model=model,
+                img_size=img_size,
+                recipe=recipe,
+                val_share=val_share,
+                overrides=settings,
+                command=_command(),
+            )
+            folder, record = run_training(request, listener)
+    render_training(folder, record, as_json=json)
+
+
+@app.command(epilog="Example: edgewise val runs/fit ./photos")
+def val(source: Source, data: Data, val_share: ValShare = 0.2, json: Json = False) -> None:
+    """Measure the accuracy of a run's model or of an exported file."""
+    from edgewise.cli.render import render_evaluation
+    from edgewise.pipeline.datasets import open_named
+    from edgewise.pipeline.validate import validate
+
+    render_evaluation(validate(source, open_named(data, val_share=val_share)), as_json=json)
+
+
+@app.command(epilog="Example: edgewise predict runs/fit 'holiday/*.jpg' --out answers")
+def predict(
+    source: Source,
+    pictures: Annotated[list[str], typer.Argument(help="Files, folders and globs.")],
+    top: Annotated[int, typer.Option(help="How many labels.")] = 5,
+    out: Annotated[Path | None, typer.Option(help="Write each picture with its answers drawn on it here.")] = None,
+    json: Json = False,
+) -> None:
+    """Answer pictures: top-5 with probabilities, drawn on the picture with --out."""
+    from edgewise.cli.render import render_answers
+    from edgewise.pipeline.predict import predict as job
+
+    if render_answers(job(source, pictures, top=top, out_dir=out), as_json=json) == 0:
+        raise InputError("none of the pictures could be read")
+
+
+@app.command(epilog="Example: edgewise export runs/fit --precision int8 --data ./photos --out deployed")
+def export(
+    source: Source,
+    out: Annotated[Path, typer.Option(help="New folder for the file.")] = Path("exported"),
+    format: Annotated[str, typer.Option(help="onnx or pt2.")] = "onnx",  # noqa: A002
+    precision: Annotated[str, typer.Option(help="fp32 or int8.")] = "fp32",
+    data: Annotated[str | None, typer.Option(help="Real images to verify on, and to calibrate int8 with.")] = None,
+    max_drop: Annotated[float, typer.Option(help="Accepted fall of int8's top-1, in points.")] = 1.0,
+    force: Annotated[bool, typer.Option("--force", help="Replace an earlier export of another model.")] = False,
+    json: Json = False,
+) -> None:
+    """Export a run's model; the file is reloaded and compared before it appears."""
+    from edgewise.cli.render import render_artifact
+    from edgewise.pipeline.export_job import export_run
+
+    artifact = export_run(
+        source, out, format=format, precision=precision, data=data, max_drop=max_drop / 100, force=force
+    )
+    render_artifact(artifact, out, as_json=json)
+
+
+@app.command(epilog="Example: edgewise bench mobilenetv4_conv_small runs/fit/export/onnx-int8 --threads 1")
+def bench(
+    what: Annotated[list[str], typer.Argument(help="Model names, runs, exported files or folders.")],
+    runtime: Annotated[str | None, typer.Option(help="onnxruntime or torch; by default what the file is for.")] = None,
+    threads: Threads = 1,
+    batch: Annotated[int, typer.Option(help="Images a call.")] = 1,
+    img_size: ImgSize = None,
+    json: Json = False,
+) -> None:
+    """Measure latency: fresh pinned processes, interleaved blocks, 95 % interval, and a verdict."""
+    from edgewise.cli.progress import TerminalListener
+    from edgewise.cli.render import render_measurements
+    from edgewise.cli.terminal import notes
+    from edgewise.pipeline.bench_job import bench_all
+
+    with TerminalListener(notes(), quiet=json) as listener:
+        found = bench_all(what, runtime=runtime, threads=threads, batch=batch, img_size=img_size, listener=listener)
+    render_measurements(found, as_json=json)
+
+
+@app.command(epilog="Example: edgewise report runs/fit")
+def report(run: Annotated[Path, typer.Argument(help="A run's folder.")], json: Json = False) -> None:
+    """Write a run's report.html anew."""
+    from edgewise.cli.render import render_run
+    from edgewise.pipeline.reporting import render_again
+    from edgewise.train.run_folder import open_run_folder
+
+    folder = open_run_folder(run)
+    render_run(folder, render_again(folder), as_json=json)
+
+
+@app.command(epilog="Example: edgewise doctor")
+def doctor(json: Json = False) -> None:
+    """Say what works here and what to install for the rest; installs nothing."""
+    from edgewise.cli.render import render_checks
+    from edgewise.pipeline.doctor import examine
+
+    environment, checks = examine()
+    render_checks(environment, checks, as_json=json)
+    if any(not check.ok and check.required for check in checks):
+        raise typer.Exit(1)
+
+
+SETTINGS = (
+    "epochs batch accumulate lr weight_decay warmup_epochs label_smoothing drop_rate drop_path_rate ema_decay clip_grad "
+    "mixup cutmix hflip amp device workers seed"
+).split()
+
+
+def _given(values: dict[str, Any]) -> dict[str, Any]:
+    """Return the training settings that were typed."""
+    return {name: values[name] for name in SETTINGS if values[name] is not None}
+
+
+def _required(value: str | None, name: str) -> str:
+    if value is None:
+        raise ConfigError(f"{name} is missing: give a folder or tar of images, or --resume RUN")
+    return value
+
+
+def _command() -> str:
+    return shlex.join(["edgewise", *sys.argv[1:]])

@@ -1,0 +1,267 @@
+"""Results as tables on the terminal, or as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgewise.cli.terminal import console, notes, print_json
+from edgewise.errors import shown
+from edgewise.report.formatting import format_bytes, format_count, format_ms, format_percent
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from edgewise.pipeline.doctor import Check
+    from edgewise.pipeline.predict import Answer
+    from edgewise.records.artifact import Artifact
+    from edgewise.records.environment import Environment
+    from edgewise.records.measurement import Measurement
+    from edgewise.records.run import RunRecord
+    from edgewise.records.training import EvalRecord, TrainRecord
+    from edgewise.train.run_folder import RunFolder
+
+
+def _table(*columns: str, title: str | None = None) -> Table:
+    """Return a plain table; columns whose name ends in ``>`` are right-aligned."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False)
+    for column in columns:
+        table.add_column(column.rstrip(">"), justify="right" if column.endswith(">") else "left", overflow="fold")
+    return table
+
+
+def render_list(pattern: str, *, as_json: bool) -> None:
+    """Show the catalogue's models that match ``pattern``."""
+    from edgewise.errors import unknown_name
+    from edgewise.models.catalogue import CATALOGUE, list_models
+
+    entries = [CATALOGUE[name] for name in list_models(pattern)]
+    if not entries:
+        raise unknown_name("model", pattern, CATALOGUE)
+    if as_json:
+        fields = ("name", "paper_name", "img_size", "params", "macs", "top1", "source")
+        print_json([{field: getattr(entry, field) for field in fields} for entry in entries])
+        return
+    table = _table("name", "size px>", "params>", "MACs>", "top-1>", "in the paper")
+    for entry in entries:
+        table.add_row(
+            entry.name,
+            str(entry.img_size),
+            format_count(entry.params),
+            format_count(entry.macs),
+            format_percent(entry.top1),
+            entry.paper_name,
+        )
+    console().print(table)
+    notes().print("top-1: published, ImageNet-1k, at that size; more: edgewise info NAME", style="dim")
+
+
+def render_info(name: str, img_size: int | None, *, layers: bool, as_json: bool) -> None:
+    """Show one model's cost and origin."""
+    from edgewise.models.catalogue import find
+
+    entry = find(name)
+    from edgewise.cost.count import count
+    from edgewise.models.build import build
+    from edgewise.pipeline.settings import check_img_size
+    from edgewise.spec.scale import fit_resolution
+
+    side = entry.img_size if img_size is None else img_size
+    check_img_size(side)
+    report = count(build(fit_resolution(entry.spec(), side)), side)
+    if as_json:
+        published = {"paper_name": entry.paper_name, "top1": entry.top1, "source": entry.source}
+        print_json(published | report.model_dump(mode="json"))
+        return
+    out = console()
+    out.print(f"[bold]{entry.name}[/]  {entry.paper_name}, published top-1 {format_percent(entry.top1)}")
+    out.print(f"[dim]{entry.source}; counts below at {side} px, batch 1[/]")
+    table = _table("part", "kind", "output (N, C, H, W)", "params>", "MACs>", "share>", "activations>")
+    for part in report.blocks if layers else report.stages:
+        table.add_row(
+            part.path,
+            part.kind,
+            "x".join(map(str, part.out_shape)),
+            format_count(part.params),
+            format_count(part.macs),
+            format_percent(part.macs / max(1, report.macs), 0),
+            format_count(part.activations),
+        )
+    out.print(table)
+    out.print(f"{report.params:,} parameters, {report.macs:,} MACs, {report.activations:,} activation elements")
+
+
+def render_run(folder: RunFolder, run: RunRecord, *, as_json: bool) -> None:
+    """Show a finished job: files, best choice, where the report is, and what to do next."""
+    from edgewise.report.ranking import best_file_sentence, int8_sentences
+
+    if as_json:
+        print_json({"folder": str(folder.path)} | run.model_dump(mode="json", exclude={"samples"}))
+        return
+    out = console()
+    if run.training is not None:
+        out.print(
+            f"\n[bold]{run.model}[/] validation top-1 [bold]{format_percent(run.training.best_top1)}[/] "
+            f"after {run.training.best_epoch} epochs"
+        )
+    if run.files:
+        out.print(_file_table(run))
+        for sentence in (best_file_sentence(run), *int8_sentences(run)):
+            if sentence:
+                out.print(sentence, soft_wrap=True)
+    out.print(f"\nReport: [bold]{folder.report}[/]", soft_wrap=True)
+    _say_next(folder, run)
+
+
+def _file_table(run: RunRecord) -> Table:
+    table = _table("file", "size>", "top-1>", "agrees>", "latency>", "95 %", "verdict")
+    for file in run.files:
+        measured = file.measurement
+        table.add_row(
+            file.name,
+            format_bytes(measured.file_bytes) if measured else "",
+            format_percent(file.top1),
+            format_percent(file.agreement),
+            format_ms(measured.latency_ms) if measured else "",
+            f"{measured.ci_low_ms:.3g}-{measured.ci_high_ms:.3g} ms" if measured else "",
+            measured.verdict if measured else "",
+        )
+    return table
+
+
+def _say_next(folder: RunFolder, run: RunRecord) -> None:
+    import shlex
+
+    best = next((file for file in reversed(run.files) if file.artifact is not None), None)
+    where = folder.exports / best.name if best is not None else folder.path
+    lines = [f"edgewise predict {shlex.quote(str(folder.path))} PICTURE.jpg --out answers"]
+    if best is not None:
+        lines.append(f"edgewise bench {shlex.quote(str(where))} --threads 2")
+    if run.name.startswith("quickstart"):
+        lines.append("edgewise fit YOUR_PHOTOS --max-ms 5 --time-budget 20m")
+    else:
+        lines.append(f"edgewise val {shlex.quote(str(where))} {shlex.quote(run.data.source.strip(chr(39)))}")
+    console().print("Next:")
+    for line in lines:
+        console().print(f"  {line}", soft_wrap=True, markup=False)
+
+
+def render_training(folder: RunFolder, record: TrainRecord, *, as_json: bool) -> None:
+    """Show a finished training."""
+    if as_json:
+        print_json({"folder": str(folder.path)} | record.model_dump(mode="json"))
+        return
+    console().print(
+        f"\nBest validation top-1 [bold]{format_percent(record.best_top1)}[/] in epoch {record.best_epoch}\n"
+        f"Weights: {folder.best}\nReport: [bold]{folder.report}[/]",
+        soft_wrap=True,
+    )
+
+
+def render_evaluation(record: EvalRecord, *, as_json: bool) -> None:
+    """Show a model's accuracy, class by class."""
+    if as_json:
+        print_json(record.model_dump(mode="json"))
+        return
+    table = _table("class", "images>", "recall>", "precision>")
+    for each in record.classes:
+        table.add_row(shown(each.label)[1:-1], str(each.num_images), format_percent(each.recall), format_percent(each.precision))
+    console().print(table)
+    console().print(
+        f"top-1 [bold]{format_percent(record.top1)}[/], top-5 {format_percent(record.top5)}, loss {record.loss:.3f} "
+        f"on {record.num_images} images"
+    )
+
+
+def render_answers(answers: Iterable[Answer], *, as_json: bool) -> int:
+    """Show answers as they come; returns how many pictures could be read."""
+    from rich.markup import escape
+
+    rows: list[dict[str, object]] = []
+    readable = 0
+    for answer in answers:
+        readable += bool(answer.top)
+        name = shown(answer.path, limit=4096)[1:-1]
+        if as_json:
+            top = [{"label": label, "probability": value} for label, value in answer.top]
+            drawn = str(answer.drawn) if answer.drawn else None
+            rows.append({"path": name, "top": top, "error": answer.error, "drawn": drawn})
+        elif answer.error:
+            notes().print(f"[red]{escape(name)}[/]: {escape(answer.error)}", soft_wrap=True)
+        else:
+            text = ", ".join(f"{shown(label)[1:-1]} {format_percent(value)}" for label, value in answer.top)
+            console().print(f"{name}: {text}", soft_wrap=True, markup=False)
+    if as_json:
+        print_json(rows)
+    return readable
+
+
+def render_artifact(artifact: Artifact, out_dir: Path, *, as_json: bool) -> None:
+    """Show an exported file and how it was verified."""
+    if as_json:
+        print_json({"folder": str(out_dir)} | artifact.model_dump(mode="json"))
+        return
+    out = console()
+    out.print(f"[bold]{out_dir / artifact.files[0]}[/] {format_bytes(artifact.file_bytes)}", soft_wrap=True)
+    proof = artifact.verification
+    if proof is None:
+        return
+    table = _table("inputs", "count>", "max |Δ|>", "max |logit|>", "same top-1>")
+    for check in proof.checks:
+        table.add_row(
+            check.name,
+            str(check.num_inputs),
+            f"{check.max_abs_diff:.2g}",
+            f"{check.max_abs_logit:.3g}",
+            format_percent(check.top1_agreement),
+        )
+    out.print(table)
+    accuracy = ""
+    if proof.top1_file is not None:
+        accuracy = f"; top-1 {format_percent(proof.top1_file)}, the model's is {format_percent(proof.top1_model)}"
+    out.print(f"verified in {proof.runtime}{accuracy}")
+
+
+def render_measurements(measurements: Sequence[Measurement], *, as_json: bool) -> None:
+    """Show latencies side by side."""
+    if as_json:
+        print_json([each.model_dump(mode="json") for each in measurements])
+        return
+    table = _table("what", "runtime", "size>", "latency>", "95 %", "p90>", "images/s>", "verdict")
+    for each in measurements:
+        table.add_row(
+            each.name,
+            f"{each.runtime}, {each.threads} thread{'s' if each.threads > 1 else ''}",
+            format_bytes(each.file_bytes),
+            format_ms(each.latency_ms),
+            f"{each.ci_low_ms:.3g}-{each.ci_high_ms:.3g} ms",
+            format_ms(each.p90_ms),
+            f"{each.images_per_s:.0f}",
+            each.verdict,
+        )
+    console().print(table)
+    for each in measurements:
+        if each.reason:
+            notes().print(f"{each.name}: {each.verdict}: {each.reason}", style="dim", soft_wrap=True)
+
+
+def render_checks(environment: Environment, checks: Sequence[Check], *, as_json: bool) -> None:
+    """Show what `doctor` found."""
+    if as_json:
+        rows = [{"name": c.name, "ok": c.ok, "detail": c.detail, "required": c.required} for c in checks]
+        print_json({"environment": environment.model_dump(mode="json"), "checks": rows})
+        return
+    out = console()
+    out.print(
+        f"{environment.cpu}, {environment.num_cores} cores, {format_bytes(environment.memory_bytes)}, "
+        f"{environment.system}, Python {environment.python}"
+    )
+    table = _table("", "what", "found")
+    for check in checks:
+        mark = "[green]ok[/]" if check.ok else "[red]missing[/]" if check.required else "[yellow]no[/]"
+        table.add_row(mark, check.name, check.detail)
+    out.print(table)

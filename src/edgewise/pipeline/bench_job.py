@@ -1,0 +1,113 @@
+"""`bench`: latencies of models, runs and files, side by side."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from edgewise.bench.protocol import Case, measure_cases
+from edgewise.deploy.artifact_file import load_artifact
+from edgewise.deploy.export import export
+from edgewise.deploy.runtimes.formats import format_of
+from edgewise.deploy.runtimes.registry import get_runtime, runtime_for
+from edgewise.errors import ConfigError, InputError, shown
+from edgewise.models import catalogue
+from edgewise.models.build import build
+from edgewise.pipeline.listener import JobListener
+from edgewise.pipeline.settings import check_img_size
+from edgewise.pipeline.trained import load_trained
+from edgewise.records.artifact import Preprocessing
+from edgewise.records.measurement import Measurement
+from edgewise.spec.scale import fit_resolution
+
+
+def bench_all(
+    what: Sequence[str],
+    *,
+    runtime: str | None = None,
+    threads: int = 1,
+    batch: int = 1,
+    img_size: int | None = None,
+    listener: JobListener,
+) -> list[Measurement]:
+    """Measure everything in ``what``, interleaved: catalogue names (random weights), runs, exported files and folders.
+
+    Args:
+        what: names and paths.
+        runtime: where models and runs are exported for; files run where their format does.
+        threads: of one call.
+        batch: images a call.
+        img_size: side in pixels for catalogue names; the model's own by default.
+        listener: hears of it.
+
+    Raises:
+        InputError: a name or path cannot be used.
+        BenchError: a measurement failed.
+    """
+    for name, value in (("threads", threads), ("batch", batch)):
+        if value < 1:
+            raise ConfigError(f"{name} is {value}; must be 1 or more")
+    if img_size is not None:
+        check_img_size(img_size)
+    with tempfile.TemporaryDirectory(prefix="edgewise-") as temporary:
+        cases = [
+            _case(each, Path(temporary) / str(number), runtime, threads, batch, img_size, listener)
+            for number, each in enumerate(what)
+        ]
+        listener.on_stage(f"Timing {len(cases)} file{'s' if len(cases) > 1 else ''}, threads {threads}, batch {batch}")
+        return measure_cases(cases, progress=listener.on_progress)
+
+
+def _case(
+    what: str, folder: Path, runtime: str | None, threads: int, batch: int, img_size: int | None, listener: JobListener
+) -> Case:
+    path = Path(what)
+    if what not in catalogue.CATALOGUE and not path.exists():
+        if path.suffix or len(path.parts) > 1:
+            raise InputError(f"{shown(what)} does not exist; give a model's name, a run's folder or an exported file")
+        catalogue.find(what)
+    if what in catalogue.CATALOGUE or (path / "config.yaml").is_file():
+        return _exported_case(what, folder, runtime or "onnxruntime", threads, batch, img_size, listener)
+    if (path / "artifact.json").is_file() or (path.parent / "artifact.json").is_file():
+        artifact, file = load_artifact(path)
+        shape = (batch, *(int(side) for side in artifact.input.shape[1:]))
+        name, precision = f"{artifact.model} {artifact.format} {artifact.precision}", artifact.precision
+    else:
+        file, shape, name, precision = path, None, path.name, "fp32"
+    return Case(
+        name=name,
+        path=file,
+        runtime=runtime or runtime_for(file).name,
+        format=format_of(file),
+        precision=precision,
+        threads=threads,
+        batch=batch,
+        input_shape=shape,
+    )
+
+
+def _exported_case(
+    what: str, folder: Path, runtime: str, threads: int, batch: int, img_size: int | None, listener: JobListener
+) -> Case:
+    listener.on_stage(f"Exporting {what}")
+    format_ = get_runtime(runtime).formats[0]
+    if what in catalogue.CATALOGUE:
+        entry = catalogue.find(what)
+        spec = fit_resolution(entry.spec(), img_size or entry.img_size)
+        model, preprocessing, name = build(spec), Preprocessing(img_size=img_size or entry.img_size), entry.name
+    else:
+        trained = load_trained(what)
+        model, preprocessing, name = trained.model, trained.preprocessing, trained.name
+    artifact = export(model, folder, format=format_, preprocessing=preprocessing, model_name=name)
+    side = preprocessing.img_size
+    return Case(
+        name=name if what in catalogue.CATALOGUE else f"{what} ({name})",
+        path=folder / artifact.files[0],
+        runtime=runtime,
+        format=format_,
+        precision="fp32",
+        threads=threads,
+        batch=batch,
+        input_shape=(batch, len(preprocessing.mean), side, side),
+    )
