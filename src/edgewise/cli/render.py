@@ -39,14 +39,14 @@ def render_list(pattern: str, *, as_json: bool) -> None:
     from edgewise.errors import unknown_name
     from edgewise.models.catalogue import CATALOGUE, list_models
 
-    entries = [CATALOGUE[name] for name in list_models(pattern)]
+    entries = sorted((CATALOGUE[name] for name in list_models(pattern)), key=lambda entry: entry.macs)
     if not entries:
         raise unknown_name("model", pattern, CATALOGUE)
     if as_json:
         fields = ("name", "paper_name", "img_size", "params", "macs", "top1", "source")
         print_json([{field: getattr(entry, field) for field in fields} for entry in entries])
         return
-    table = _table("name", "size px>", "params>", "MACs>", "top-1>", "in the paper")
+    table = _table("name", "size px>", "params>", "MACs>", "top-1>")
     for entry in entries:
         table.add_row(
             entry.name,
@@ -54,7 +54,6 @@ def render_list(pattern: str, *, as_json: bool) -> None:
             format_count(entry.params),
             format_count(entry.macs),
             format_percent(entry.top1),
-            entry.paper_name,
         )
     console().print(table)
     notes().print("top-1: published, ImageNet-1k, at that size; more: edgewise info NAME", style="dim")

@@ -133,4 +133,4 @@ def torch_answers(trained: Trained, batches: ArrayBatches) -> Answers:
     for images, truth in batches:
         predicted.append(trained.model(torch.from_numpy(images)).argmax(dim=1).numpy())
         targets.append(truth)
-    return Answers(np.concatenate(predicted), np.concatenate(targets))
+    return Answers(predicted=np.concatenate(predicted), targets=np.concatenate(targets))
