@@ -108,7 +108,7 @@ class NonFiniteLossError(TrainingError):
     """The loss became NaN or infinite."""
 
 
-class Interrupted(TrainingError):
+class Interrupted(TrainingError):  # noqa: N818 - it is no error, it is an end
     """A signal asked the run to stop; its state is saved."""
 
     def __init__(self, message: str, exit_code: int) -> None:

@@ -6,9 +6,9 @@ import pytest
 import timm
 import torch
 from safetensors.torch import save_file
+from tests.conftest import randomise
 
 import edgewise
-from tests.conftest import randomise
 
 NAMES = edgewise.list_models("mobilenetv4_*")
 SIDE = 96
@@ -33,8 +33,10 @@ def test_same_answers_with_timm_weights(name: str, tmp_path) -> None:
     x = torch.randn(2, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(1))
     with torch.inference_mode():
         _close(ours(x), theirs(x))
-        _close(ours.forward_head(ours.forward_features(x), pre_logits=True),
-               theirs.forward_head(theirs.forward_features(x), pre_logits=True))
+        _close(
+            ours.forward_head(ours.forward_features(x), pre_logits=True),
+            theirs.forward_head(theirs.forward_features(x), pre_logits=True),
+        )
         features = theirs.forward_intermediates(x, intermediates_only=True)
         for mine, their in zip(ours.forward_intermediates(x, intermediates_only=True), features, strict=True):
             _close(mine, their)

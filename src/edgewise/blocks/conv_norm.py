@@ -51,7 +51,14 @@ class ConvNormAct(nn.Module):
     """A row of its own: ``conv`` (no bias), ``bn1``, activation. (N, in_chs, H, W) to (N, out_chs, H/stride, W/stride)."""
 
     def __init__(
-        self, in_chs: int, out_chs: int, kernel: int = 3, stride: int = 1, *, act: str = "relu", norm: Norm | None = None
+        self,
+        in_chs: int,
+        out_chs: int,
+        kernel: int = 3,
+        stride: int = 1,
+        *,
+        act: str = "relu",
+        norm: Norm | None = None,
     ) -> None:
         super().__init__()
         self.conv = nn.Conv2d(in_chs, out_chs, kernel, stride, kernel // 2, bias=False)

@@ -17,10 +17,14 @@ from edgewise.blocks.layer_scale import LayerScale
 class Projection(nn.Module):
     """1x1 convolution, before it a strided depthwise with norm where the map is to be reduced. (N, C, H, W) to (N, out, H/s, W/s)."""
 
-    def __init__(self, in_chs: int, out_chs: int, *, stride: int = 1, kernel: int = 3, norm: Norm | None = None) -> None:
+    def __init__(
+        self, in_chs: int, out_chs: int, *, stride: int = 1, kernel: int = 3, norm: Norm | None = None
+    ) -> None:
         super().__init__()
         if stride > 1:
-            self.down_conv: nn.Module = nn.Conv2d(in_chs, in_chs, kernel, stride, kernel // 2, groups=in_chs, bias=False)
+            self.down_conv: nn.Module = nn.Conv2d(
+                in_chs, in_chs, kernel, stride, kernel // 2, groups=in_chs, bias=False
+            )
             self.norm: nn.Module = (norm or Norm())(in_chs)
         else:
             self.down_conv = nn.Identity()
@@ -98,4 +102,5 @@ class MQA(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(N, in_chs, H, W) -> (N, in_chs, H, W)."""
-        return x + self.drop_path(self.layer_scale(self.attn(self.norm(x))))
+        out: torch.Tensor = self.drop_path(self.layer_scale(self.attn(self.norm(x))))
+        return x + out

@@ -24,7 +24,9 @@ app = typer.Typer(
 )
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
-Data = Annotated[str, typer.Argument(help="Folder or tar of images (train/ and val/, or one folder a class), or 'digits'.")]
+Data = Annotated[
+    str, typer.Argument(help="Folder or tar of images (train/ and val/, or one folder a class), or 'digits'.")
+]
 Source = Annotated[str, typer.Argument(help="A run's folder, its weights/best.safetensors, or an exported file.")]
 Project = Annotated[Path, typer.Option(help="Folder that holds all runs.")]
 Name = Annotated[str | None, typer.Option(help="Name of the run; a number is added where it is taken.")]
@@ -49,6 +51,7 @@ def _setting(help_: str, *names: str) -> Any:
 
 
 Accumulate = Annotated[int | None, _setting("Batches whose gradients make one step.")]
+WidthMult = Annotated[float | None, _setting("Scales every width of the model; 1 = as published.")]
 Lr = Annotated[float | None, _setting("Peak learning rate.")]
 Decay = Annotated[float | None, _setting("AdamW's weight decay.")]
 Warmup = Annotated[float | None, _setting("Epochs of rising learning rate.")]
@@ -134,6 +137,7 @@ def fit(
     val_share: ValShare = 0.2,
     quiet: Quiet = False,
     json: Json = False,
+    width_mult: WidthMult = None,
     lr: Lr = None,
     weight_decay: Decay = None,
     warmup_epochs: Warmup = None,
@@ -199,6 +203,7 @@ def train(
     val_share: ValShare = 0.2,
     quiet: Quiet = False,
     json: Json = False,
+    width_mult: WidthMult = None,
     lr: Lr = None,
     weight_decay: Decay = None,
     warmup_epochs: Warmup = None,
@@ -336,10 +341,27 @@ def doctor(json: Json = False) -> None:
         raise typer.Exit(1)
 
 
-SETTINGS = (
-    "epochs batch accumulate lr weight_decay warmup_epochs label_smoothing drop_rate drop_path_rate ema_decay clip_grad "
-    "mixup cutmix hflip amp device workers seed"
-).split()
+SETTINGS = [
+    "epochs",
+    "batch",
+    "accumulate",
+    "width_mult",
+    "lr",
+    "weight_decay",
+    "warmup_epochs",
+    "label_smoothing",
+    "drop_rate",
+    "drop_path_rate",
+    "ema_decay",
+    "clip_grad",
+    "mixup",
+    "cutmix",
+    "hflip",
+    "amp",
+    "device",
+    "workers",
+    "seed",
+]
 
 
 def _given(values: dict[str, Any]) -> dict[str, Any]:

@@ -35,9 +35,15 @@ def run(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         say_error("stopped by SIGINT")
         return 130
+    except MemoryError:
+        say_error("out of memory; give a smaller --batch or --img-size")
+        return 1
     except BrokenPipeError:
         sys.stderr.close()
         return 0
+    except OSError as error:
+        say_error(f"{shown(error.filename) + ': ' if error.filename else ''}{error.strerror or error}")
+        return 1
     except Exception as error:
         # click's own errors: wrong usage. Typer may carry a copy of click, so they are known by their surface.
         if not hasattr(error, "format_message"):

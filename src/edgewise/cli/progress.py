@@ -76,7 +76,9 @@ class TerminalListener(JobListener):
     def on_train_start(self, num_epochs: int, total_steps: int, num_train: int, num_val: int) -> None:
         """Say how long the run is."""
         self._said_at = time.monotonic()
-        self._print(f"  {num_epochs} epochs, {total_steps} steps; {num_train} images to train on, {num_val} to validate on")
+        self._print(
+            f"  {num_epochs} epochs, {total_steps} steps; {num_train} images to train on, {num_val} to validate on"
+        )
 
     def on_step(self, view: StepView) -> None:
         """Move training's bar, or write a line now and then."""

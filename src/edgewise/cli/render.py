@@ -168,7 +168,9 @@ def render_evaluation(record: EvalRecord, *, as_json: bool) -> None:
         return
     table = _table("class", "images>", "recall>", "precision>")
     for each in record.classes:
-        table.add_row(shown(each.label)[1:-1], str(each.num_images), format_percent(each.recall), format_percent(each.precision))
+        table.add_row(
+            shown(each.label)[1:-1], str(each.num_images), format_percent(each.recall), format_percent(each.precision)
+        )
     console().print(table)
     console().print(
         f"top-1 [bold]{format_percent(record.top1)}[/], top-5 {format_percent(record.top5)}, loss {record.loss:.3f} "

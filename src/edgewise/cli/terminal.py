@@ -27,11 +27,8 @@ def notes() -> Console:
 def say_error(text: str) -> None:
     """Write one line to standard error."""
     line = " ".join(text.splitlines())
-    if sys.stderr.isatty():
-        line = f"\x1b[31merror:\x1b[0m {line}"
-    else:
-        line = f"error: {line}"
-    sys.stderr.write(line + "\n")
+    mark = "\x1b[31merror:\x1b[0m" if sys.stderr.isatty() else "error:"
+    sys.stderr.write(f"{mark} {line}\n")
 
 
 def print_json(value: object) -> None:

@@ -93,4 +93,3 @@ def _op_name(node: Node) -> str:
 def _shape(node: Node) -> Shape:
     value = node.meta.get("val")
     return tuple(int(size) for size in value.shape) if isinstance(value, torch.Tensor) else ()
-

@@ -43,7 +43,7 @@ def attention_macs(inputs: Sequence[Shape], output: Shape) -> int:
     return math.prod(output) * num_keys + math.prod(query[:-1]) * query[-1] * num_keys
 
 
-def output_elements(inputs: Sequence[Shape], output: Shape) -> int:
+def output_elements(_inputs: Sequence[Shape], output: Shape) -> int:
     """Return the elements that an operator writes."""
     return math.prod(output)
 
@@ -75,21 +75,95 @@ RULES: Mapping[str, OpRule] = MappingProxyType(
     }
 )
 
-FREE: frozenset[str] = frozenset(
-    f"aten.{name}"
-    for name in (
-        # normalisation and activation functions
-        "batch_norm layer_norm group_norm relu relu_ relu6 relu6_ hardtanh hardtanh_ gelu silu silu_ hardswish hardswish_ "
-        "hardsigmoid hardsigmoid_ sigmoid tanh leaky_relu leaky_relu_ prelu elu softmax log_softmax "
-        # pooling and element-wise arithmetic
-        "adaptive_avg_pool2d avg_pool2d max_pool2d mean sum amax add add_ sub mul mul_ div div_ neg pow sqrt rsqrt exp clamp "
-        "clamp_ maximum minimum abs "
-        # moving data, and nothing at all
-        "view reshape flatten unflatten permute transpose t expand repeat squeeze unsqueeze cat stack split chunk slice select "
-        "contiguous clone detach alias to _to_copy dropout dropout_ feature_dropout pad constant_pad_nd roll unbind "
-        "split_with_sizes sym_size _assert_tensor_metadata lift_fresh_copy detach_"
-    ).split()
+NORMS_AND_ACTIVATIONS = (
+    "batch_norm",
+    "layer_norm",
+    "group_norm",
+    "relu",
+    "relu_",
+    "relu6",
+    "relu6_",
+    "hardtanh",
+    "hardtanh_",
+    "gelu",
+    "silu",
+    "silu_",
+    "hardswish",
+    "hardswish_",
+    "hardsigmoid",
+    "hardsigmoid_",
+    "sigmoid",
+    "tanh",
+    "leaky_relu",
+    "leaky_relu_",
+    "prelu",
+    "elu",
+    "softmax",
+    "log_softmax",
 )
+POOLING_AND_ARITHMETIC = (
+    "adaptive_avg_pool2d",
+    "avg_pool2d",
+    "max_pool2d",
+    "mean",
+    "sum",
+    "amax",
+    "add",
+    "add_",
+    "sub",
+    "mul",
+    "mul_",
+    "div",
+    "div_",
+    "neg",
+    "pow",
+    "sqrt",
+    "rsqrt",
+    "exp",
+    "clamp",
+    "clamp_",
+    "maximum",
+    "minimum",
+    "abs",
+)
+MOVES = (
+    "view",
+    "reshape",
+    "flatten",
+    "unflatten",
+    "permute",
+    "transpose",
+    "t",
+    "expand",
+    "repeat",
+    "squeeze",
+    "unsqueeze",
+    "cat",
+    "stack",
+    "split",
+    "chunk",
+    "slice",
+    "select",
+    "contiguous",
+    "clone",
+    "detach",
+    "alias",
+    "to",
+    "_to_copy",
+    "dropout",
+    "dropout_",
+    "feature_dropout",
+    "pad",
+    "constant_pad_nd",
+    "roll",
+    "unbind",
+    "split_with_sizes",
+    "sym_size",
+    "_assert_tensor_metadata",
+    "lift_fresh_copy",
+    "detach_",
+)
+FREE: frozenset[str] = frozenset(f"aten.{name}" for name in NORMS_AND_ACTIVATIONS + POOLING_AND_ARITHMETIC + MOVES)
 
 
 def is_free(op: str) -> bool:

@@ -43,9 +43,7 @@ class Network(nn.Module):
         self.drop_rate = drop_rate
         norm = Norm(spec.norm.eps, spec.norm.momentum)
         stem = spec.stem
-        self.conv_stem = nn.Conv2d(
-            spec.in_chans, stem.out_chs, stem.kernel, stem.stride, stem.kernel // 2, bias=False
-        )
+        self.conv_stem = nn.Conv2d(spec.in_chans, stem.out_chs, stem.kernel, stem.stride, stem.kernel // 2, bias=False)
         self.bn1 = norm(stem.out_chs)
         self.act1 = ACTIVATIONS[spec.act]()
         self.blocks = nn.Sequential(*(nn.Sequential(*blocks) for blocks in stages))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from edgewise.bench.protocol import Case, measure_cases
@@ -20,6 +21,16 @@ from edgewise.pipeline.trained import load_trained
 from edgewise.records.artifact import Preprocessing
 from edgewise.records.measurement import Measurement
 from edgewise.spec.scale import fit_resolution
+
+
+@dataclass(frozen=True, kw_only=True)
+class How:
+    """The settings that all cases share."""
+
+    runtime: str | None
+    threads: int
+    batch: int
+    img_size: int | None
 
 
 def bench_all(
@@ -51,51 +62,46 @@ def bench_all(
     if img_size is not None:
         check_img_size(img_size)
     with tempfile.TemporaryDirectory(prefix="edgewise-") as temporary:
-        cases = [
-            _case(each, Path(temporary) / str(number), runtime, threads, batch, img_size, listener)
-            for number, each in enumerate(what)
-        ]
+        how = How(runtime=runtime, threads=threads, batch=batch, img_size=img_size)
+        cases = [_case(each, Path(temporary) / str(number), how, listener) for number, each in enumerate(what)]
         listener.on_stage(f"Timing {len(cases)} file{'s' if len(cases) > 1 else ''}, threads {threads}, batch {batch}")
         return measure_cases(cases, progress=listener.on_progress)
 
 
-def _case(
-    what: str, folder: Path, runtime: str | None, threads: int, batch: int, img_size: int | None, listener: JobListener
-) -> Case:
+def _case(what: str, folder: Path, how: How, listener: JobListener) -> Case:
     path = Path(what)
     if what not in catalogue.CATALOGUE and not path.exists():
         if path.suffix or len(path.parts) > 1:
             raise InputError(f"{shown(what)} does not exist; give a model's name, a run's folder or an exported file")
         catalogue.find(what)
     if what in catalogue.CATALOGUE or (path / "config.yaml").is_file():
-        return _exported_case(what, folder, runtime or "onnxruntime", threads, batch, img_size, listener)
+        return _exported_case(what, folder, how, listener)
     if (path / "artifact.json").is_file() or (path.parent / "artifact.json").is_file():
         artifact, file = load_artifact(path)
-        shape = (batch, *(int(side) for side in artifact.input.shape[1:]))
+        shape = (how.batch, *(int(side) for side in artifact.input.shape[1:]))
         name, precision = f"{artifact.model} {artifact.format} {artifact.precision}", artifact.precision
     else:
         file, shape, name, precision = path, None, path.name, "fp32"
     return Case(
         name=name,
         path=file,
-        runtime=runtime or runtime_for(file).name,
+        runtime=how.runtime or runtime_for(file).name,
         format=format_of(file),
         precision=precision,
-        threads=threads,
-        batch=batch,
+        threads=how.threads,
+        batch=how.batch,
         input_shape=shape,
     )
 
 
-def _exported_case(
-    what: str, folder: Path, runtime: str, threads: int, batch: int, img_size: int | None, listener: JobListener
-) -> Case:
+def _exported_case(what: str, folder: Path, how: How, listener: JobListener) -> Case:
     listener.on_stage(f"Exporting {what}")
+    runtime = how.runtime or "onnxruntime"
     format_ = get_runtime(runtime).formats[0]
     if what in catalogue.CATALOGUE:
         entry = catalogue.find(what)
-        spec = fit_resolution(entry.spec(), img_size or entry.img_size)
-        model, preprocessing, name = build(spec), Preprocessing(img_size=img_size or entry.img_size), entry.name
+        side = how.img_size or entry.img_size
+        model, preprocessing, name = build(fit_resolution(entry.spec(), side)), Preprocessing(img_size=side), entry.name
     else:
         trained = load_trained(what)
         model, preprocessing, name = trained.model, trained.preprocessing, trained.name
@@ -107,7 +113,7 @@ def _exported_case(
         runtime=runtime,
         format=format_,
         precision="fp32",
-        threads=threads,
-        batch=batch,
-        input_shape=(batch, len(preprocessing.mean), side, side),
+        threads=how.threads,
+        batch=how.batch,
+        input_shape=(how.batch, len(preprocessing.mean), side, side),
     )

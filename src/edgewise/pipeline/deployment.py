@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from edgewise.bench.protocol import Case, measure_cases
@@ -87,7 +86,9 @@ def export_all(
         path = out_dir / name / artifact.files[0]
         answers = evaluate_file(path, labelled(), runtime=runtime, threads=usable_cores())
         same = agreement(answers.predicted, reference.predicted)
-        done.append(Exported(name=name, path=path, runtime=runtime, artifact=artifact, top1=answers.top1, agreement=same))
+        done.append(
+            Exported(name=name, path=path, runtime=runtime, artifact=artifact, top1=answers.top1, agreement=same)
+        )
         listener.on_result(
             f"{name}: {format_bytes(artifact.file_bytes)}, top-1 {format_percent(answers.top1)}, "
             f"agrees with the model on {format_percent(same)} "
@@ -125,12 +126,11 @@ def measure_all(exported: Sequence[Exported], *, threads: int, listener: JobList
     )
 
 
-@torch.inference_mode()
 def torch_answers(trained: Trained, batches: ArrayBatches) -> Answers:
     """Return what the trained model itself answers."""
     predicted: list[NDArray[np.int64]] = []
     targets: list[NDArray[np.int64]] = []
     for images, truth in batches:
-        predicted.append(trained.model(torch.from_numpy(images)).argmax(dim=1).numpy())
+        predicted.append(trained.logits(images).argmax(axis=1))
         targets.append(truth)
     return Answers(predicted=np.concatenate(predicted), targets=np.concatenate(targets))

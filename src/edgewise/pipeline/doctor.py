@@ -12,7 +12,17 @@ from edgewise.deploy.runtimes.registry import availabilities
 from edgewise.records.environment import Environment, capture_environment
 
 OPTIONAL = {"huggingface_hub": ("huggingface-hub", "edgewise[hub]", "weights from a hub")}
-REQUIRED = ("torch", "torchvision", "torchmetrics", "simplejpeg", "PIL", "sklearn", "matplotlib", "safetensors", "onnxscript")
+REQUIRED = (
+    "torch",
+    "torchvision",
+    "torchmetrics",
+    "simplejpeg",
+    "PIL",
+    "sklearn",
+    "matplotlib",
+    "safetensors",
+    "onnxscript",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +67,9 @@ def _accelerator() -> Check:
 
     if torch.cuda.is_available():
         return Check(name="accelerator", ok=True, detail=torch.cuda.get_device_name(0), required=False)
-    return Check(name="accelerator", ok=False, detail="none that torch can use; training runs on the CPU", required=False)
+    return Check(
+        name="accelerator", ok=False, detail="none that torch can use; training runs on the CPU", required=False
+    )
 
 
 def _cache() -> Check:
@@ -66,4 +78,6 @@ def _cache() -> Check:
     import os
 
     writable = os.access(nearest, os.W_OK)
-    return Check(name="cache folder", ok=writable, detail=str(folder) + ("" if writable else ", not writable"), required=False)
+    return Check(
+        name="cache folder", ok=writable, detail=str(folder) + ("" if writable else ", not writable"), required=False
+    )

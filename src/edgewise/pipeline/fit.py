@@ -131,7 +131,9 @@ def deploy_run(folder: RunFolder, job: Job, dataset: Dataset, listener: JobListe
 def _choice(request: FitRequest, dataset: Dataset, listener: JobListener) -> Choice | None:
     if request.model is not None or request.max_ms is None:
         return None
-    listener.on_stage(f"Measuring candidates in {request.runtime}, {request.threads} thread(s), for {request.max_ms:g} ms")
+    listener.on_stage(
+        f"Measuring candidates in {request.runtime}, {request.threads} thread(s), for {request.max_ms:g} ms"
+    )
     choice = choose(
         Budget(
             max_ms=request.max_ms,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from edgewise.data.decode import decode
 from edgewise.data.normalise import normalise
@@ -16,7 +17,7 @@ from edgewise.data.transforms import EvalTransform
 from edgewise.deploy.artifact_file import load_artifact
 from edgewise.deploy.runtimes.protocol import RuntimeOptions
 from edgewise.deploy.runtimes.registry import runtime_for
-from edgewise.errors import DataError, ImageError, InputError, shown
+from edgewise.errors import DataError, ImageError, InputError, OutputError, shown
 from edgewise.pipeline.trained import load_trained
 from edgewise.records.artifact import Preprocessing
 from edgewise.records.environment import usable_cores
@@ -25,6 +26,9 @@ from edgewise.report.sheet import draw_top5
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif"})
 """Of the files that are taken from a folder; a file named by itself is judged by content."""
 MODEL_SUFFIXES = frozenset({".onnx", ".pt2"})
+
+Run = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+"""Normalised images (N, C, S, S) to logits (N, num_classes)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,31 +45,11 @@ class Answer:
 class Predictor:
     """A run's model, or an exported file with its artifact.json, behind one call."""
 
-    def __init__(self, source: str) -> None:
-        path = Path(source)
-        if path.suffix in MODEL_SUFFIXES or (path / "artifact.json").is_file():
-            self._open_artifact(path)
-        else:
-            self._open_trained(source)
-        self._transform = EvalTransform(self.preprocessing)
-
-    def _open_artifact(self, path: Path) -> None:
-        artifact, file = load_artifact(path)
-        session = runtime_for(file).load(file, RuntimeOptions(threads=usable_cores()))
-        self.labels, self.preprocessing = artifact.labels, artifact.preprocessing
-        self._run = lambda images: np.asarray(session.run([images])[0], dtype=np.float32)
-
-    def _open_trained(self, source: str) -> None:
-        trained = load_trained(source)
-        self.labels: tuple[str, ...] = trained.labels
-        self.preprocessing: Preprocessing = trained.preprocessing
-
-        def run(images: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
-            with torch.inference_mode():
-                logits: np.ndarray[tuple[int, ...], np.dtype[np.float32]] = trained.model(torch.from_numpy(images)).numpy()
-                return logits
-
+    def __init__(self, labels: Sequence[str], preprocessing: Preprocessing, run: Run) -> None:
+        self.labels = tuple(labels)
+        self.preprocessing = preprocessing
         self._run = run
+        self._transform = EvalTransform(preprocessing)
 
     def answer(self, content: bytes, top: int = 5) -> tuple[tuple[str, float], ...]:
         """Return the most likely labels with probabilities.
@@ -80,9 +64,31 @@ class Predictor:
         return tuple((names[i], value) for i, value in zip(best.indices.tolist(), best.values.tolist(), strict=True))
 
 
-def predict(
-    source: str, patterns: Sequence[str], *, top: int = 5, out_dir: Path | None = None
-) -> Iterator[Answer]:
+def open_predictor(source: str) -> Predictor:
+    """Open a run's folder, a weights file of a run, or an exported file.
+
+    Raises:
+        InputError: ``source`` is none of them, or is damaged.
+    """
+    path = Path(source)
+    if is_exported(path):
+        artifact, file = load_artifact(path)
+        session = runtime_for(file).load(file, RuntimeOptions(threads=usable_cores()))
+        return Predictor(
+            artifact.labels,
+            artifact.preprocessing,
+            lambda images: np.asarray(session.run([images])[0], dtype=np.float32),
+        )
+    trained = load_trained(source)
+    return Predictor(trained.labels, trained.preprocessing, trained.logits)
+
+
+def is_exported(path: Path) -> bool:
+    """Return whether ``path`` looks like an exported file or its folder."""
+    return path.suffix in MODEL_SUFFIXES or (path / "artifact.json").is_file()
+
+
+def predict(source: str, patterns: Sequence[str], *, top: int = 5, out_dir: Path | None = None) -> Iterator[Answer]:
     """Answer every picture that ``patterns`` name, in order.
 
     Args:
@@ -98,7 +104,7 @@ def predict(
     if top < 1:
         raise InputError(f"top is {top}; must be 1 or more")
     paths = find_pictures(patterns)
-    predictor = Predictor(source)
+    predictor = open_predictor(source)
     if out_dir is not None:
         _make(out_dir)
     return (_answer(predictor, path, top, out_dir, number) for number, path in enumerate(paths))
@@ -141,8 +147,6 @@ def _answer(predictor: Predictor, path: Path, top: int, out_dir: Path | None, nu
 
 
 def _make(out_dir: Path) -> None:
-    from edgewise.errors import OutputError
-
     try:
         out_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:

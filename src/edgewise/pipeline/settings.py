@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from edgewise.errors import ConfigError
+from edgewise.errors import ConfigError, shown
 from edgewise.models import catalogue
 from edgewise.records.environment import usable_cores
 from edgewise.train.config import TrainConfig, make_config
@@ -53,10 +53,32 @@ def resolve_config(
     if img_size is not None:
         fields["preprocessing"] |= {"img_size": img_size}
     fields["threads"] = usable_cores()
+    fields["device"] = check_device(given.pop("device", None))
     fields["augment"] |= {key: given.pop(key) for key in AUGMENT_FIELDS & given.keys()}
     if given.get("time_budget_s") is not None and "epochs" not in given:
         fields["epochs"] = 100_000  # the clock decides
     return make_config(**fields | given)
+
+
+def check_device(device: str | None) -> str:
+    """Return the device to train on: the one given if it is there, else the best that this machine has.
+
+    Raises:
+        ConfigError: torch cannot use ``device`` here.
+    """
+    import torch
+
+    offered = ["cpu"]
+    if torch.cuda.is_available():
+        offered = [f"cuda:{index}" for index in range(torch.cuda.device_count())] + offered
+    if torch.backends.mps.is_available():
+        offered = ["mps", *offered]
+    if device is None:
+        return offered[0]
+    wanted = f"cuda:{device}" if device.isdigit() else "cuda:0" if device == "cuda" else device
+    if wanted not in offered:
+        raise ConfigError(f"device is {shown(device)}; this machine offers: {', '.join(offered)}")
+    return wanted
 
 
 def parse_duration(text: str) -> float:
@@ -72,7 +94,7 @@ def parse_duration(text: str) -> float:
     except ValueError:
         seconds = float("nan")
     if not 0 < seconds < 1e9:
-        raise ConfigError(f"time budget {text!r} is no duration; accepted: 90s, 20m, 1.5h, above 0")
+        raise ConfigError(f"time budget {shown(text)} is no duration; accepted: 90s, 20m, 1.5h, above 0")
     return seconds
 
 

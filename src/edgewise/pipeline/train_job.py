@@ -16,7 +16,7 @@ from edgewise.pipeline.settings import changed_config, resolve_config
 from edgewise.pipeline.training import resume, start
 from edgewise.records.run import Job
 from edgewise.records.training import TrainRecord
-from edgewise.train.config import load_config
+from edgewise.train.config import TrainConfig, load_config
 from edgewise.train.run_folder import RunFolder, new_run_folder, open_run_folder
 
 
@@ -46,8 +46,17 @@ def run_training(request: TrainRequest, listener: JobListener) -> tuple[RunFolde
     """
     folder = new_run_folder(request.project, request.name, numbered=request.numbered)
     model = request.model or DEFAULT_MODEL
-    arguments = {"img_size": request.img_size, "recipe": request.recipe, "overrides": request.overrides}
-    resolve_config(model, num_images=1, **arguments)  # refuses bad settings before any work
+
+    def resolved(num_images: int) -> TrainConfig:
+        return resolve_config(
+            model,
+            img_size=request.img_size,
+            num_images=num_images,
+            recipe=request.recipe,
+            overrides=request.overrides,
+        )
+
+    resolved(1)  # refuses bad settings before any work
     listener.on_stage("Reading the data set")
     dataset = open_named(
         request.data, val_share=request.val_share, split_seed=request.split_seed, progress=listener.on_progress
@@ -60,8 +69,7 @@ def run_training(request: TrainRequest, listener: JobListener) -> tuple[RunFolde
         command=request.command,
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
-    config = resolve_config(model, num_images=len(dataset.train), **arguments)
-    record = start(folder, job, config, dataset, listener)
+    record = start(folder, job, resolved(len(dataset.train)), dataset, listener)
     write_run_report(folder, dataset)
     return folder, record
 

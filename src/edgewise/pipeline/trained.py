@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from edgewise.errors import InputError, WeightsError, shown
@@ -26,6 +29,12 @@ class Trained:
     labels: tuple[str, ...]
     preprocessing: Preprocessing
 
+    @torch.inference_mode()
+    def logits(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Answer normalised images: (N, C, S, S) to (N, num_classes)."""
+        answers: NDArray[np.float32] = self.model(torch.from_numpy(images)).numpy()
+        return answers
+
 
 def load_run(folder: RunFolder) -> Trained:
     """Load the best weights of a run.
@@ -34,7 +43,9 @@ def load_run(folder: RunFolder) -> Trained:
         WeightsError: the run has no best weights yet, or the file is damaged.
     """
     if not folder.best.is_file():
-        raise WeightsError(f"{shown(folder.path)} has no best weights yet; go on with: edgewise train --resume {folder.path}")
+        raise WeightsError(
+            f"{shown(folder.path)} has no best weights yet; go on with: edgewise train --resume {folder.path}"
+        )
     spec = parse_spec(folder.model_spec.read_bytes(), shown(folder.model_spec))
     config = load_config(folder.config)
     model = build(spec)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ from edgewise.records.training import EvalRecord, TrainRecord
 from edgewise.report.plots import plot_confusion, plot_curves
 from edgewise.report.sheet import contact_sheet
 from edgewise.spec.model import ModelSpec, dump_spec, parse_spec
-from edgewise.spec.scale import fit_resolution
+from edgewise.spec.scale import fit_resolution, scale_width
 from edgewise.train.config import TrainConfig, differences, load_config, save_config
 from edgewise.train.loop import TrainJob, train
 from edgewise.train.run_folder import RunFolder, open_run_folder
@@ -29,8 +30,11 @@ from edgewise.train.run_lock import RunLock
 
 
 def network_for(config: TrainConfig, num_classes: int) -> ModelSpec:
-    """Return the rows of the config's model, adapted to its input size and class count."""
-    spec = fit_resolution(catalogue.find(config.model).spec(), config.preprocessing.img_size)
+    """Return the rows of the config's model, adapted to its width, input size and class count."""
+    spec = catalogue.find(config.model).spec()
+    if config.width_mult != 1.0:
+        spec = scale_width(spec, config.width_mult, scale_head=True)
+    spec = fit_resolution(spec, config.preprocessing.img_size)
     return spec.model_copy(update={"num_classes": num_classes, "in_chans": len(config.preprocessing.mean)})
 
 
@@ -44,15 +48,23 @@ def start(folder: RunFolder, job: Job, config: TrainConfig, dataset: Dataset, li
     spec = network_for(config, len(dataset.labels))
     folder.create()
     try:
-        save_config(config, folder.config)
-        write_atomically(folder.model_spec, (dump_spec(spec) + "\n").encode())
-        write_atomically(folder.labels, ("\n".join(dataset.labels) + "\n").encode())
-        dataset.summary.save(folder.data_summary)
-        job.save(folder.job)
-        _draw_first_batch(folder, config, dataset)
-    except OSError as error:
-        raise OutputError(f"{shown(folder.path)} cannot be written: {error.strerror}") from error
-    return _train(folder, config, spec, dataset, listener)
+        _write_inputs(folder, job, config, spec, dataset)
+    except BaseException as error:
+        # nothing was trained yet, and the folder is ours: leave no half of a run behind
+        shutil.rmtree(folder.path, ignore_errors=True)
+        if isinstance(error, OSError):
+            raise OutputError(f"{shown(folder.path)} cannot be written: {error.strerror}") from error
+        raise
+    return _train(folder, job, config, spec, dataset, listener)
+
+
+def _write_inputs(folder: RunFolder, job: Job, config: TrainConfig, spec: ModelSpec, dataset: Dataset) -> None:
+    save_config(config, folder.config)
+    write_atomically(folder.model_spec, (dump_spec(spec) + "\n").encode())
+    write_atomically(folder.labels, ("\n".join(dataset.labels) + "\n").encode())
+    dataset.summary.save(folder.data_summary)
+    job.save(folder.job)
+    _draw_first_batch(folder, config, dataset)
 
 
 def resume(
@@ -83,7 +95,7 @@ def resume(
     )
     _check_same_data(path, DataSummary.load(folder.data_summary), dataset.summary)
     spec = parse_spec(folder.model_spec.read_bytes(), shown(folder.model_spec))
-    return folder, job, dataset, _train(folder, config or stored, spec, dataset, listener)
+    return folder, job, dataset, _train(folder, job, config or stored, spec, dataset, listener)
 
 
 def _check_same_data(path: Path, old: DataSummary, new: DataSummary) -> None:
@@ -99,8 +111,9 @@ def _check_same_data(path: Path, old: DataSummary, new: DataSummary) -> None:
 
 
 def _train(
-    folder: RunFolder, config: TrainConfig, spec: ModelSpec, dataset: Dataset, listener: JobListener
+    folder: RunFolder, job: Job, config: TrainConfig, spec: ModelSpec, dataset: Dataset, listener: JobListener
 ) -> TrainRecord:
+    command = "train" if job.kind == "train" else "fit"
     listener.on_stage(f"Training {config.model} at {config.preprocessing.img_size} px")
     with RunLock(folder.path):
         record = train(
@@ -110,7 +123,7 @@ def _train(
                 dataset=dataset,
                 folder=folder,
                 listener=listener,
-                resume_command=f"edgewise train --resume {shlex.quote(str(folder.path))}",
+                resume_command=f"edgewise {command} --resume {shlex.quote(str(folder.path))}",
             )
         )
         plot_curves(record.epochs, folder.path / "curves.png")

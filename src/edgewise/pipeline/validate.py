@@ -14,7 +14,7 @@ from edgewise.deploy.evaluate import evaluate_file
 from edgewise.deploy.runtimes.registry import runtime_for
 from edgewise.errors import InputError, ResumeMismatchError, shown
 from edgewise.pipeline.images import array_batches
-from edgewise.pipeline.predict import MODEL_SUFFIXES
+from edgewise.pipeline.predict import is_exported
 from edgewise.pipeline.trained import load_trained
 from edgewise.records.environment import usable_cores
 from edgewise.records.training import EvalRecord
@@ -28,7 +28,7 @@ def validate(source: str, dataset: Dataset) -> EvalRecord:
         InputError: ``source`` cannot be used, or knows other classes than the data set has.
     """
     path = Path(source)
-    if path.suffix in MODEL_SUFFIXES or (path / "artifact.json").is_file():
+    if is_exported(path):
         return _validate_file(path, dataset)
     trained = load_trained(source)
     _check_labels(source, trained.labels, dataset.labels)

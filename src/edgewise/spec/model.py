@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
 from edgewise.errors import SpecError, shown, suggestion
 from edgewise.spec.rows import Activation, Channels, ConvSpec, Row, RowSpec
 
-FORMAT_VERSION = 1
+FORMAT_VERSION: Final = 1
 """Version of the JSON form; a newer one is refused."""
 
 

@@ -33,11 +33,11 @@ class Step:
 def walk(spec: ModelSpec) -> Iterator[Step]:
     """Yield every row of the stages in order; the stem comes before them and is not part of them."""
     chs = spec.stem.out_chs
-    reduction = spec.stem.stride
+    reduction: int = spec.stem.stride
     for stage, rows in enumerate(spec.stages):
         for index, row in enumerate(rows):
             out_chs = chs if isinstance(row, MQASpec) else row.out_chs
-            stride = 1 if isinstance(row, MQASpec) else row.stride
+            stride: int = 1 if isinstance(row, MQASpec) else row.stride
             reduction *= stride
             yield Step(
                 stage=stage, index=index, row=row, in_chs=chs, out_chs=out_chs, stride=stride, reduction=reduction

@@ -27,6 +27,8 @@ class TrainConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     model: str
+    width_mult: Annotated[float, Field(ge=0.05, le=8)] = 1.0
+    """Scales every width of the model, head included; 1 = as published."""
     preprocessing: Preprocessing
     recipe: str = "custom"
     epochs: Annotated[int, Field(ge=1, le=100_000)] = 100

@@ -11,19 +11,20 @@ import resource
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import torch
 from torch import nn
 
-from edgewise.data.loader import Batch, EvalLoader, TrainLoader
-from edgewise.data.seeds import derived_seed
 from edgewise.data.augment import TrainTransform
 from edgewise.data.dataset import Dataset
+from edgewise.data.loader import Batch, EvalLoader, TrainLoader
+from edgewise.data.seeds import derived_seed
 from edgewise.data.transforms import EvalTransform
 from edgewise.errors import CheckpointError, Interrupted, NonFiniteLossError
 from edgewise.models.build import build
-from edgewise.records.training import EpochRecord, TrainRecord
+from edgewise.records.training import EpochRecord, EvalRecord, TrainRecord
 from edgewise.report.tables import write_results_csv
 from edgewise.spec.model import ModelSpec, dump_spec
 from edgewise.train.budget import affordable_steps, measure_eval_s, measure_step_s
@@ -160,7 +161,7 @@ class _Run:
             loss += part.item()
             if not math.isfinite(loss):
                 self._fail_on_loss(loss, lr)
-            self.scaler.scale(part).backward()
+            self.scaler.scale(part).backward()  # type: ignore[no-untyped-call]
             state.images += len(batch.targets)
         if config.clip_grad is not None:
             self.scaler.unscale_(self.optimizer)
@@ -224,15 +225,22 @@ class _Run:
             images_per_s=state.images_per_s,
             data_wait=state.data_wait,
         )
-        is_best = result.top1 > state.best_top1
+        is_best = result.top1 > state.best_top1 and self._save_best(result)
         if is_best:
-            self._save_best(result.top1)
             state.best_top1, state.best_epoch = result.top1, record.epoch
-            result.save(self.job.folder.eval_record)
         state.records.append(record)
         state.start_window()
-        write_results_csv(state.records, self.job.folder.results_csv)
+        with self._disk_may_fail("results.csv"):
+            write_results_csv(state.records, self.job.folder.results_csv)
         self.listener.on_epoch(record, is_best)
+
+    @contextmanager
+    def _disk_may_fail(self, what: str) -> Iterator[None]:
+        """Let training go on where a file beside the checkpoints cannot be written; the next validation writes it again."""
+        try:
+            yield
+        except OSError as error:
+            self.listener.on_message(f"{what} was not written: {error.strerror}; training goes on")
 
     @property
     def _best_form(self) -> nn.Module:
@@ -248,17 +256,22 @@ class _Run:
         self.val_loader.close()
         return self.val_batches
 
-    def _save_best(self, top1: float) -> None:
+    def _save_best(self, answers: EvalRecord) -> bool:
+        """Keep the weights that gave ``answers``; False where the disk refuses, the older ones then stay the best."""
         metadata = {
             "edgewise.spec": dump_spec(self.job.spec),
             "edgewise.labels": "\n".join(self.job.dataset.labels),
             "edgewise.preprocessing": self.config.preprocessing.model_dump_json(),
             "edgewise.step": str(self.state.step),
-            "edgewise.val_top1": repr(top1),
+            "edgewise.val_top1": repr(answers.top1),
         }
         result = save_weights(self.job.folder.best, self._best_form.state_dict(), metadata)
-        if not result.ok:
+        if result.reason:
             self.listener.on_message(result.reason)
+        if result.ok:
+            with self._disk_may_fail("eval.json"):
+                answers.save(self.job.folder.eval_record)
+        return result.ok
 
     # ---- checkpoints
 
@@ -307,9 +320,9 @@ class _Run:
         except RuntimeError as error:
             reason = " ".join(str(error).split())[:300]
             raise CheckpointError(f"the checkpoint of step {found.step} is of another model: {reason}") from error
-        restore_optimizer(self.optimizer, parts["optimizer"], found.state["optimizer"])  # type: ignore[arg-type]
+        restore_optimizer(self.optimizer, parts["optimizer"], found.state["optimizer"])
         if self.scaler.is_enabled():
-            self.scaler.load_state_dict(found.state["scaler"])  # type: ignore[arg-type]
+            self.scaler.load_state_dict(found.state["scaler"])
         state = LoopState.model_validate(found.state["loop"])
         state.resumed += 1
         self.listener.on_message(f"resumed at step {state.step} of {state.plan.total_steps}")
@@ -319,9 +332,14 @@ class _Run:
         if self.stop.signal is None:
             return
         saved = self._save()
-        what = f"saved at step {self.state.step}" if saved else "the state could not be saved; an older checkpoint is there"
-        raise Interrupted(f"stopped by {self.stop.signal.name}, {what}; go on with: {self.job.resume_command}",
-                          self.stop.exit_code)
+        what = (
+            f"saved at step {self.state.step}"
+            if saved
+            else "the state could not be saved; an older checkpoint is there"
+        )
+        raise Interrupted(
+            f"stopped by {self.stop.signal.name}, {what}; go on with: {self.job.resume_command}", self.stop.exit_code
+        )
 
     # ---- planning
 

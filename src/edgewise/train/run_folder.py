@@ -142,7 +142,9 @@ def open_run_folder(path: Path) -> RunFolder:
         OutputError: there is no run at ``path``.
     """
     folder = RunFolder(path)
-    missing = [each.name for each in (folder.config, folder.job, folder.model_spec, folder.data_summary) if not each.is_file()]
+    missing = [
+        each.name for each in (folder.config, folder.job, folder.model_spec, folder.data_summary) if not each.is_file()
+    ]
     if missing:
         raise OutputError(f"{shown(path)} holds no run ({', '.join(missing)} missing); give a folder under runs/")
     return folder

@@ -33,7 +33,7 @@ class StopRequest:
     ) -> None:
         self._restore()
 
-    def _remember(self, number: int, frame: FrameType | None) -> None:
+    def _remember(self, number: int, _frame: FrameType | None) -> None:
         self.signal = signal.Signals(number)
         for each in self._previous:
             signal.signal(each, signal.SIG_DFL)

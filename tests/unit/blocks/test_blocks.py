@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
+from tests.conftest import randomise
 from torch import nn
 
 from edgewise.blocks.drop_path import DropPath
 from edgewise.blocks.fused_ib import FusedIB
 from edgewise.blocks.mqa import MQA, MultiQueryAttention
 from edgewise.blocks.uib import UIB
-from tests.conftest import randomise
 
 
 @pytest.mark.parametrize(

@@ -6,13 +6,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.conftest import randomise
 from torch import nn
 
 import edgewise
 from edgewise.blocks.fuse import fold_norm, fuse
 from edgewise.blocks.mqa import MQA
 from edgewise.blocks.uib import UIB
-from tests.conftest import randomise
 
 
 @settings(max_examples=60, deadline=None)
@@ -76,7 +76,9 @@ def test_no_norm_is_left_behind_a_convolution_and_the_model_is_untouched() -> No
 
 
 def test_sequences_of_users_fold_too() -> None:
-    net = randomise(nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 4, 1), nn.BatchNorm2d(4)))
+    net = randomise(
+        nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 4, 1), nn.BatchNorm2d(4))
+    )
     fused = fuse(net.eval())
     assert not any(isinstance(m, nn.BatchNorm2d) for m in fused)
     x = torch.randn(1, 3, 8, 8)

@@ -12,10 +12,10 @@ import pytest
 import torch
 from export_nets import LABELS, PREPROCESSING, TinyNet
 
+from edgewise.blocks.state_hash import sha256_of_state
 from edgewise.deploy import export as export_module
 from edgewise.deploy.artifact_file import load_artifact
 from edgewise.deploy.export import export
-from edgewise.blocks.state_hash import sha256_of_state
 from edgewise.deploy.identity import file_sha256
 from edgewise.errors import ExportError, InputError, OutputError, UnknownNameError, VerificationError
 from edgewise.records.artifact import Artifact, Preprocessing

@@ -26,7 +26,9 @@ def test_row_fields_are_constructor_arguments() -> None:
 
 
 def test_unknown_model_is_suggested() -> None:
-    with pytest.raises(UnknownNameError, match="unknown model 'mobilenetv4_conv_smal'; did you mean 'mobilenetv4_conv_small'"):
+    with pytest.raises(
+        UnknownNameError, match="unknown model 'mobilenetv4_conv_smal'; did you mean 'mobilenetv4_conv_small'"
+    ):
         edgewise.create_model("mobilenetv4_conv_smal")
 
 
@@ -121,7 +123,9 @@ def test_import_is_light() -> None:
     import sys
 
     code = "import sys, edgewise; edgewise.list_models('*'); print(sorted({'torch', 'pydantic', 'numpy'} & set(sys.modules)))"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    )
 
 
 def test_catalogue_is_read_only() -> None:

@@ -12,7 +12,9 @@ from edgewise.spec.rows import ConvSpec, UIBSpec
 
 
 def test_strided_uib_needs_a_depthwise() -> None:
-    with pytest.raises(SpecError, match=r"stride=2 needs a depthwise convolution; start_kernel and mid_kernel are both None"):
+    with pytest.raises(
+        SpecError, match=r"stride=2 needs a depthwise convolution; start_kernel and mid_kernel are both None"
+    ):
         UIBSpec(out_chs=8, stride=2, mid_kernel=None)
 
 
@@ -38,7 +40,9 @@ def test_json_round_trip() -> None:
 
 def test_json_names_the_place_of_a_typo() -> None:
     text = dump_spec(mobilenetv4.CONV_SMALL).replace('"expand_ratio"', '"expand_ration"', 1)
-    with pytest.raises(SpecError, match=r"model\.json: unknown field 'stages\.2\.0\.expand_ration'; did you mean 'expand_ratio'"):
+    with pytest.raises(
+        SpecError, match=r"model\.json: unknown field 'stages\.2\.0\.expand_ration'; did you mean 'expand_ratio'"
+    ):
         parse_spec(text, "model.json")
 
 

@@ -12,7 +12,9 @@ from edgewise.spec.scale import fit_resolution, make_divisible, scale_width
 from edgewise.spec.walk import max_reduction, walk
 
 
-@pytest.mark.parametrize(("value", "rounded"), [(1, 8), (11.2, 16), (12, 16), (33.6, 32), (44.8, 48), (336, 336), (19.9, 24)])
+@pytest.mark.parametrize(
+    ("value", "rounded"), [(1, 8), (11.2, 16), (12, 16), (33.6, 32), (44.8, 48), (336, 336), (19.9, 24)]
+)
 def test_make_divisible(value: float, rounded: int) -> None:
     assert make_divisible(value) == rounded
 
@@ -29,13 +31,17 @@ def test_width_out_of_range() -> None:
 
 
 @pytest.mark.parametrize("spec", [CONV_SMALL, HYBRID_MEDIUM])
-@pytest.mark.parametrize(("img_size", "reduction"), [(224, 32), (112, 32), (96, 16), (64, 16), (32, 8), (16, 4), (8, 2)])
+@pytest.mark.parametrize(
+    ("img_size", "reduction"), [(224, 32), (112, 32), (96, 16), (64, 16), (32, 8), (16, 4), (8, 2)]
+)
 def test_low_resolution_keeps_a_4x4_map(spec, img_size: int, reduction: int) -> None:
     adapted = fit_resolution(spec, img_size)
     assert max_reduction(adapted) == reduction
     assert adapted.img_size == img_size
     with torch.inference_mode():
-        assert build(adapted).eval().forward_features(torch.zeros(1, 3, img_size, img_size)).shape[-1] == -(-img_size // reduction)
+        assert build(adapted).eval().forward_features(torch.zeros(1, 3, img_size, img_size)).shape[-1] == -(
+            -img_size // reduction
+        )
 
 
 def test_low_resolution_changes_strides_only() -> None:
