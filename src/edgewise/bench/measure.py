@@ -39,8 +39,8 @@ def measure(
     if not isinstance(what, nn.Module):
         return measure_file(Path(what), runtime=runtime, threads=threads, batch=batch)
     spec = getattr(what, "spec", None)
-    side = int(img_size or getattr(spec, "img_size", 224))
-    in_chans = int(getattr(spec, "in_chans", 3))
+    side: int = img_size if img_size is not None else getattr(spec, "img_size", 224)
+    in_chans: int = getattr(spec, "in_chans", 3)
     recipe = Preprocessing(img_size=side, mean=(0.5,) * in_chans, std=(0.5,) * in_chans)
     runtime = runtime or "onnxruntime"
     name = getattr(spec, "name", type(what).__name__)

@@ -6,7 +6,6 @@ import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import psutil
@@ -79,19 +78,3 @@ def _busy_s(times: Any) -> float:
     """Return all but idle time; guests are counted within user time already."""
     not_busy = ("idle", "iowait", "guest", "guest_nice")
     return float(sum(times)) - sum(getattr(times, name, 0.0) for name in not_busy)
-
-
-def peak_rss_bytes() -> int:
-    """Return the largest resident size that this process had since its program was started.
-
-    Not `getrusage` on Linux: its figure is inherited from the parent, which may hold far more.
-    """
-    status = Path("/proc/self/status")
-    if status.exists():
-        lines = status.read_text(errors="replace").splitlines()
-        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
-    if os.name == "nt":
-        return int(getattr(psutil.Process().memory_info(), "peak_wset", 0))
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -20,11 +20,12 @@ from typing import IO, Any
 
 import numpy as np
 
-from edgewise.bench.occupancy import Watch, peak_rss_bytes, pin
+from edgewise.bench.occupancy import Watch, pin
 from edgewise.deploy.runtimes.inputs import DescribesInputs, FileInput
 from edgewise.deploy.runtimes.protocol import Array, RuntimeOptions, Session
 from edgewise.deploy.runtimes.registry import get_runtime
 from edgewise.errors import EdgewiseError, InputError, shown
+from edgewise.records.environment import peak_rss_bytes
 
 WARM_UP_WINDOW_S = 0.05
 STABLE_WITHIN = 0.02

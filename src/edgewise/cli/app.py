@@ -266,14 +266,19 @@ def predict(
     source: Source,
     pictures: Annotated[list[str], typer.Argument(help="Files, folders and globs.")],
     top: Annotated[int, typer.Option(help="How many labels.")] = 5,
-    out: Annotated[Path | None, typer.Option(help="Write each picture with its answers drawn on it here.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the drawn pictures; default runs/predict, numbered.")
+    ] = None,
+    draw: Annotated[bool, typer.Option(help="Draw the answers on a copy of each picture.")] = True,
     json: Json = False,
 ) -> None:
-    """Answer pictures: top-5 with probabilities, drawn on the picture with --out."""
+    """Answer pictures: the five most likely labels with probabilities, also drawn on a copy of the picture."""
     from edgewise.cli.render import render_answers
+    from edgewise.pipeline.predict import numbered_folder
     from edgewise.pipeline.predict import predict as job
 
-    if render_answers(job(source, pictures, top=top, out_dir=out), as_json=json) == 0:
+    out_dir = (out or numbered_folder()) if draw else None
+    if render_answers(job(source, pictures, top=top, out_dir=out_dir), as_json=json, out_dir=out_dir) == 0:
         raise InputError("none of the pictures could be read")
 
 

@@ -178,7 +178,7 @@ def render_evaluation(record: EvalRecord, *, as_json: bool) -> None:
     )
 
 
-def render_answers(answers: Iterable[Answer], *, as_json: bool) -> int:
+def render_answers(answers: Iterable[Answer], *, as_json: bool, out_dir: Path | None = None) -> int:
     """Show answers as they come; returns how many pictures could be read."""
     from rich.markup import escape
 
@@ -198,6 +198,8 @@ def render_answers(answers: Iterable[Answer], *, as_json: bool) -> int:
             console().print(f"{name}: {text}", soft_wrap=True, markup=False)
     if as_json:
         print_json(rows)
+    elif readable and out_dir is not None:
+        notes().print(f"drawn in {out_dir}", style="dim", markup=False, soft_wrap=True)
     return readable
 
 

@@ -54,7 +54,7 @@ def export(
     *,
     format: str = "onnx",  # noqa: A002
     precision: str = "fp32",
-    preprocessing: Preprocessing,
+    preprocessing: Preprocessing | None = None,
     labels: Sequence[str] = (),
     model_name: str = "model",
     real: Images | None = None,
@@ -77,7 +77,8 @@ def export(
         out_dir: where to write; its parent must exist.
         format: as in ``onnx`` or ``pt2``.
         precision: ``fp32``, or ``int8`` for ``onnx``.
-        preprocessing: how an image becomes the input; its `mean` has one value per input channel.
+        preprocessing: how an image becomes the input; its `mean` has one value per input channel. By default that of
+            ImageNet at the size that an Edgewise model was built for.
         labels: class names in the order of the logits; may be empty.
         model_name: names the file: letters, digits, ``.``, ``_`` and ``-``.
         real: normalised real images (N, C, S, S), float32, to verify on; the first 256 are used.
@@ -102,6 +103,7 @@ def export(
     """
     exporter = get_exporter(format)
     check_precision(exporter, precision)
+    preprocessing = preprocessing or _own_preprocessing(model)
     target = Target(
         exporter=exporter,
         precision=precision,
@@ -140,6 +142,17 @@ def export(
         artifact = _describe_file(path, target, source_sha256, num_classes, record)
         fill(folder, artifact)
     return artifact
+
+
+def _own_preprocessing(model: nn.Module) -> Preprocessing:
+    spec = getattr(model, "spec", None)
+    if spec is None:
+        raise InputError(
+            f"{type(model).__name__} does not know its input size; give preprocessing=Preprocessing(img_size=…)"
+        )
+    if spec.in_chans == 3:
+        return Preprocessing(img_size=spec.img_size)
+    return Preprocessing(img_size=spec.img_size, mean=(0.5,) * spec.in_chans, std=(0.5,) * spec.in_chans)
 
 
 def _write(

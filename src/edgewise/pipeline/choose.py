@@ -13,7 +13,7 @@ from edgewise.deploy.export import export
 from edgewise.deploy.runtimes.registry import get_runtime
 from edgewise.errors import BudgetError, ConfigError
 from edgewise.models.build import build
-from edgewise.models.catalogue import CATALOGUE, Entry
+from edgewise.models.catalogue import CATALOGUE, Entry, find
 from edgewise.pipeline.listener import JobListener
 from edgewise.records.artifact import Preprocessing
 from edgewise.records.run import Candidate, Choice
@@ -35,6 +35,8 @@ class Budget:
     num_classes: int
     img_size: int | None = None
     """Side in pixels for all candidates; each model's own by default."""
+    models: tuple[str, ...] = tuple(CATALOGUE)
+    """The candidates' names."""
 
     def check(self) -> None:
         """Refuse a budget that means nothing.
@@ -63,7 +65,7 @@ def choose(budget: Budget, listener: JobListener, cache: LatencyCache | None = N
     cache = cache or LatencyCache()
     candidates: list[Candidate] = []
     fastest: tuple[float, str] | None = None
-    entries = sorted(CATALOGUE.values(), key=lambda entry: entry.macs)
+    entries = sorted(map(find, budget.models), key=lambda entry: entry.macs)
     for done, entry in enumerate(entries):
         listener.on_progress(done, len(entries))
         img_size = budget.img_size or entry.img_size
@@ -103,15 +105,23 @@ def _decided(budget: Budget, candidates: list[Candidate], fastest: tuple[float, 
     assert fastest is not None
     inside = [each for each in candidates if each.verdict == "inside"]
     if not inside:
+        what = "no model meets" if len(budget.models) > 1 else f"{budget.models[0]} does not meet"
         raise BudgetError(
-            f"no model meets --max-ms {budget.max_ms:g} in {budget.runtime} with {budget.threads} thread(s) on this machine; "
+            f"{what} --max-ms {budget.max_ms:g} in {budget.runtime} with {budget.threads} thread(s) on this machine; "
             f"the fastest is {fastest[1]} with {format_ms(fastest[0])}: allow that much, or give a smaller --img-size"
         )
     best = max(inside, key=lambda each: each.published_top1)
+    if len(budget.models) == 1:
+        reason = f"{best.name} was asked for and takes {format_ms(best.latency_ms)} here, inside {budget.max_ms:g} ms"
+        return _choice(budget, candidates, best, reason)
     reason = (
         f"{best.name} has the best published accuracy ({format_percent(best.published_top1)}) of the {len(inside)} "
         f"model{'s' if len(inside) > 1 else ''} that take{'' if len(inside) > 1 else 's'} at most {budget.max_ms:g} ms here"
     )
+    return _choice(budget, candidates, best, reason)
+
+
+def _choice(budget: Budget, candidates: list[Candidate], best: Candidate, reason: str) -> Choice:
     return Choice(
         max_ms=budget.max_ms,
         runtime=budget.runtime,

@@ -11,6 +11,7 @@ from typing import Any
 
 from edgewise.data.dataset import Dataset
 from edgewise.errors import ConfigError
+from edgewise.models.catalogue import CATALOGUE
 from edgewise.pipeline.choose import Budget, choose
 from edgewise.pipeline.datasets import absolute, open_named
 from edgewise.pipeline.deployment import export_all, measure_all
@@ -129,7 +130,7 @@ def deploy_run(folder: RunFolder, job: Job, dataset: Dataset, listener: JobListe
 
 
 def _choice(request: FitRequest, dataset: Dataset, listener: JobListener) -> Choice | None:
-    if request.model is not None or request.max_ms is None:
+    if request.max_ms is None:
         return None
     listener.on_stage(
         f"Measuring candidates in {request.runtime}, {request.threads} thread(s), for {request.max_ms:g} ms"
@@ -141,6 +142,7 @@ def _choice(request: FitRequest, dataset: Dataset, listener: JobListener) -> Cho
             threads=request.threads,
             num_classes=len(dataset.labels),
             img_size=request.img_size,
+            models=tuple(CATALOGUE) if request.model is None else (request.model,),
         ),
         listener,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,9 +23,11 @@ from edgewise.pipeline.trained import load_trained
 from edgewise.records.artifact import Preprocessing
 from edgewise.records.environment import usable_cores
 from edgewise.report.sheet import draw_top5
+from edgewise.train.run_folder import new_run_folder
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif"})
 """Of the files that are taken from a folder; a file named by itself is judged by content."""
+SAFE = re.compile(r"[^A-Za-z0-9._-]")
 MODEL_SUFFIXES = frozenset({".onnx", ".pt2"})
 
 Run = Callable[[NDArray[np.float32]], NDArray[np.float32]]
@@ -137,7 +140,7 @@ def _answer(predictor: Predictor, path: Path, top: int, out_dir: Path | None, nu
         answers = predictor.answer(content, top)
         drawn = None
         if out_dir is not None:
-            drawn = out_dir / f"{number:04d}_{path.stem[:80]}.png"
+            drawn = out_dir / f"{number:04d}_{SAFE.sub('_', path.stem)[:60]}.png"
             draw_top5(decode(content), answers, drawn)
     except ImageError as error:
         return Answer(path=path, top=(), error=str(error))
@@ -146,8 +149,16 @@ def _answer(predictor: Predictor, path: Path, top: int, out_dir: Path | None, nu
     return Answer(path=path, top=answers, drawn=drawn)
 
 
+def numbered_folder() -> Path:
+    """Return the first of ``runs/predict``, ``runs/predict2``, … that does not exist yet."""
+    return new_run_folder(Path("runs"), "predict").path
+
+
 def _make(out_dir: Path) -> None:
     try:
         out_dir.mkdir(parents=True, exist_ok=True)
+        taken = any(out_dir.iterdir())
     except OSError as error:
         raise OutputError(f"{shown(out_dir)} cannot be written: {error.strerror}") from error
+    if taken:
+        raise OutputError(f"{shown(out_dir)} holds files already; give a new folder with --out")

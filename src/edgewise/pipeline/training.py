@@ -55,7 +55,8 @@ def start(folder: RunFolder, job: Job, config: TrainConfig, dataset: Dataset, li
         if isinstance(error, OSError):
             raise OutputError(f"{shown(folder.path)} cannot be written: {error.strerror}") from error
         raise
-    return _train(folder, job, config, spec, dataset, listener)
+    with RunLock(folder.path):
+        return _train(folder, job, config, spec, dataset, listener)
 
 
 def _write_inputs(folder: RunFolder, job: Job, config: TrainConfig, spec: ModelSpec, dataset: Dataset) -> None:
@@ -88,14 +89,15 @@ def resume(
         raise ResumeMismatchError(
             f"{shown(path)} was started with other settings: {'; '.join(changed)}; resume without them, or start a new run"
         )
-    job = Job.load(folder.job)
-    listener.on_stage("Reading the data set")
-    dataset = open_named(
-        data or job.data, val_share=job.val_share, split_seed=job.split_seed, progress=listener.on_progress
-    )
-    _check_same_data(path, DataSummary.load(folder.data_summary), dataset.summary)
-    spec = parse_spec(folder.model_spec.read_bytes(), shown(folder.model_spec))
-    return folder, job, dataset, _train(folder, job, config or stored, spec, dataset, listener)
+    with RunLock(folder.path):
+        job = Job.load(folder.job)
+        listener.on_stage("Reading the data set")
+        dataset = open_named(
+            data or job.data, val_share=job.val_share, split_seed=job.split_seed, progress=listener.on_progress
+        )
+        _check_same_data(path, DataSummary.load(folder.data_summary), dataset.summary)
+        spec = parse_spec(folder.model_spec.read_bytes(), shown(folder.model_spec))
+        return folder, job, dataset, _train(folder, job, config or stored, spec, dataset, listener)
 
 
 def _check_same_data(path: Path, old: DataSummary, new: DataSummary) -> None:
@@ -115,19 +117,18 @@ def _train(
 ) -> TrainRecord:
     command = "train" if job.kind == "train" else "fit"
     listener.on_stage(f"Training {config.model} at {config.preprocessing.img_size} px")
-    with RunLock(folder.path):
-        record = train(
-            TrainJob(
-                config=config,
-                spec=spec,
-                dataset=dataset,
-                folder=folder,
-                listener=listener,
-                resume_command=f"edgewise {command} --resume {shlex.quote(str(folder.path))}",
-            )
+    record = train(
+        TrainJob(
+            config=config,
+            spec=spec,
+            dataset=dataset,
+            folder=folder,
+            listener=listener,
+            resume_command=f"edgewise {command} --resume {shlex.quote(str(folder.path))}",
         )
-        plot_curves(record.epochs, folder.path / "curves.png")
-        plot_confusion(EvalRecord.load(folder.eval_record), folder.path / "confusion_matrix.png")
+    )
+    plot_curves(record.epochs, folder.path / "curves.png")
+    plot_confusion(EvalRecord.load(folder.eval_record), folder.path / "confusion_matrix.png")
     return record
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
+from collections import deque
 from collections.abc import Iterator
 
 import torch
@@ -17,11 +18,16 @@ from edgewise.train.task import Task
 WARM_UP_STEPS = 2
 TRIAL_STEPS = 8
 TRIAL_S = 8.0
+RECENT_STEPS = 20
 MARGIN = 0.96
 """Share of the budget that is planned for; the rest is for validations that take longer than thought."""
+LATEST = 0.99
+"""A run that would end after this share of its budget is planned anew."""
 
 
-def measure_step_s(model: nn.Module, task: Task, batches: Iterator[Batch], config: TrainConfig) -> float:
+def measure_step_s(
+    model: nn.Module, task: Task, batches: Iterator[Batch], config: TrainConfig, micro_batches: int
+) -> float:
     """Return the seconds of one optimiser step, data included, measured on a copy of the model that is thrown away."""
     trial = copy.deepcopy(model).train()
     optimizer = make_optimizer(trial, config)
@@ -38,7 +44,7 @@ def measure_step_s(model: nn.Module, task: Task, batches: Iterator[Batch], confi
         times.append(now - start)
         start = now
     counted = times[WARM_UP_STEPS:] or times
-    return config.accumulate * sum(counted) / len(counted)
+    return micro_batches * sum(counted) / len(counted)
 
 
 def measure_eval_s(model: nn.Module, num_images: int, config: TrainConfig) -> float:
@@ -57,3 +63,36 @@ def measure_eval_s(model: nn.Module, num_images: int, config: TrainConfig) -> fl
 def affordable_steps(budget_s: float, step_s: float, eval_s: float, num_evals: int) -> int:
     """Return how many steps fit beside the validations; at least 1."""
     return max(1, int((MARGIN * budget_s - num_evals * eval_s) / step_s))
+
+
+class Pace:
+    """How long a step takes, saving and talking included, validations left out."""
+
+    def __init__(self) -> None:
+        self._begun = time.monotonic()
+        self._paused_s = 0.0
+        self._steps = 0
+        self._recent: deque[float] = deque([0.0], maxlen=RECENT_STEPS + 1)
+
+    def count_step(self) -> None:
+        """Count a step that has just ended."""
+        self._steps += 1
+        self._recent.append(self._running_s())
+
+    def leave_out(self, seconds: float) -> None:
+        """Take the last ``seconds`` for no part of any step."""
+        self._paused_s += seconds
+
+    @property
+    def step_s(self) -> float:
+        """Return the seconds of a step: in this process so far, or of the last twenty where those were slower."""
+        recent = (self._recent[-1] - self._recent[0]) / max(1, len(self._recent) - 1)
+        return max(recent, self._recent[-1] / max(1, self._steps))
+
+    def _running_s(self) -> float:
+        return time.monotonic() - self._begun - self._paused_s
+
+
+def steps_within(left_s: float, step_s: float, eval_s: float, eval_every_steps: int) -> int:
+    """Return how many more steps fit into ``left_s`` beside their validations and the last one; may be 0."""
+    return max(0, int((left_s - eval_s) / max(1e-9, step_s + eval_s / eval_every_steps)))

@@ -68,6 +68,8 @@ class TrainConfig(BaseModel):
     save_every_steps: Annotated[int, Field(ge=1)] | None = None
 
 
+_PARTS: Mapping[str | int, type[BaseModel]] = {"augment": AugmentConfig, "preprocessing": Preprocessing}
+
 FREE_ON_RESUME = frozenset({"workers", "save_every_s", "save_every_steps"})
 """Settings that a resumed run may change: they do not touch the result."""
 
@@ -108,7 +110,9 @@ def read_yaml(path: Path, limit_bytes: int = 1 << 20) -> dict[str, Any]:
         raise ConfigError(f"{shown(path)} is larger than {limit_bytes} bytes; a config is a short YAML file")
     try:
         found = yaml.load(content, Loader=_StrictLoader)  # noqa: S506 - a SafeLoader, stricter
-    except yaml.YAMLError as error:
+    except RecursionError as error:
+        raise ConfigError(f"{shown(path)} is no plain YAML: it is nested too deeply") from error
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date or number that cannot be
         raise ConfigError(f"{shown(path)} is no plain YAML: {' '.join(str(error).split())}") from error
     if not isinstance(found, dict):
         raise ConfigError(f"{shown(path)} holds a {type(found).__name__}; a config is a mapping of settings")
@@ -136,10 +140,12 @@ def _checked(fields: Mapping[str, Any], where: str) -> TrainConfig:
 def _problem(detail: dict[str, Any]) -> str:
     name = ".".join(str(part) for part in detail["loc"])
     if detail["type"] == "extra_forbidden":
-        known = AugmentConfig.model_fields if detail["loc"][0] == "augment" else TrainConfig.model_fields
+        known = _PARTS.get(detail["loc"][0], TrainConfig).model_fields
         return f"{shown(name)} is unknown{suggestion(str(detail['loc'][-1]), known)}"
     if detail["type"] == "missing":
         return f"{name} is missing"
+    if detail["type"] == "value_error":
+        return f"{name}: {detail['ctx']['error']}"
     message = str(detail["msg"]).removeprefix("Input should be ")
     return f"{name} is {shown(detail['input'], 40)}; must be {message}"
 

@@ -7,14 +7,13 @@ place in the run, so a run that is killed and resumed computes the same bits as 
 from __future__ import annotations
 
 import math
-import resource
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import torch
+from pydantic import ValidationError
 from torch import nn
 
 from edgewise.data.augment import TrainTransform
@@ -22,12 +21,13 @@ from edgewise.data.dataset import Dataset
 from edgewise.data.loader import Batch, EvalLoader, TrainLoader
 from edgewise.data.seeds import derived_seed
 from edgewise.data.transforms import EvalTransform
-from edgewise.errors import CheckpointError, Interrupted, NonFiniteLossError
+from edgewise.errors import CheckpointError, Interrupted, NonFiniteLossError, OutputError, shown
 from edgewise.models.build import build
+from edgewise.records.environment import peak_rss_bytes
 from edgewise.records.training import EpochRecord, EvalRecord, TrainRecord
 from edgewise.report.tables import write_results_csv
 from edgewise.spec.model import ModelSpec, dump_spec
-from edgewise.train.budget import affordable_steps, measure_eval_s, measure_step_s
+from edgewise.train.budget import LATEST, MARGIN, Pace, affordable_steps, measure_eval_s, measure_step_s, steps_within
 from edgewise.train.checkpoint import CheckpointStore, save_weights
 from edgewise.train.config import TrainConfig
 from edgewise.train.ema import Ema
@@ -66,7 +66,8 @@ def train(job: TrainJob) -> TrainRecord:
         The record, also written as `train.json`; the best weights are in `weights/best.safetensors`.
 
     Raises:
-        NonFiniteLossError: the loss is NaN or infinite; nothing of that step is kept.
+        NonFiniteLossError: the loss or its gradient is NaN or infinite; nothing of that step is kept.
+        OutputError: the disk refused the weights at every validation.
         Interrupted: SIGINT or SIGTERM came; the state is saved.
         CheckpointError: all checkpoints are damaged, or of another model.
         DataError: an image that was readable when the data set was opened no longer is.
@@ -114,6 +115,7 @@ class _Run:
         self.state = self._restore() or self._planned()
         self.started = begun - self.state.elapsed_s
         self.saved_at = time.monotonic()
+        self.pace = Pace()
         self.smooth_loss: float | None = None
 
     def run(self) -> TrainRecord:
@@ -126,6 +128,7 @@ class _Run:
         while state.step < state.plan.total_steps:
             epoch, within = divmod(state.step, self.steps_per_epoch)
             self._run_epoch(self.loader.epoch(epoch, start_batch=within * self.micro_batches), within)
+        self._require_best()
         self._save()
         return self._finish()
 
@@ -139,6 +142,7 @@ class _Run:
             start = time.perf_counter()
             self._step(batches)
             self.state.busy_s += time.perf_counter() - start
+            self.pace.count_step()
             self._keep_to_budget()
             self._evaluate_if_due()
             self._stop_if_asked()
@@ -160,12 +164,10 @@ class _Run:
             part = self.task.loss(self.model, batch, step=state.step, micro=micro) / self.micro_batches
             loss += part.item()
             if not math.isfinite(loss):
-                self._fail_on_loss(loss, lr)
+                self._fail_on("loss", loss, lr)
             self.scaler.scale(part).backward()  # type: ignore[no-untyped-call]
             state.images += len(batch.targets)
-        if config.clip_grad is not None:
-            self.scaler.unscale_(self.optimizer)
-            nn.utils.clip_grad_norm_(self.model.parameters(), config.clip_grad)
+        self._check_gradient(lr)
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self.optimizer.zero_grad(set_to_none=True)
@@ -176,10 +178,21 @@ class _Run:
         state.loss_count += 1
         self._tell_step(loss, lr)
 
-    def _fail_on_loss(self, loss: float, lr: float) -> None:
+    def _check_gradient(self, lr: float) -> None:
+        """Clip the gradient as configured, and refuse one that would put NaN into the weights."""
+        self.scaler.unscale_(self.optimizer)
+        gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
+        norm = nn.utils.get_total_norm(gradients)
+        # fp16's scaler meets infinite gradients now and then, and leaves such steps out itself
+        if not self.scaler.is_enabled() and not math.isfinite(norm.item()):
+            self._fail_on("gradient's norm", norm.item(), lr)
+        if self.config.clip_grad is not None:
+            nn.utils.clip_grads_with_norm_(self.model.parameters(), self.config.clip_grad, norm)
+
+    def _fail_on(self, what: str, value: float, lr: float) -> None:
         epoch, within = divmod(self.state.step, self.steps_per_epoch)
         raise NonFiniteLossError(
-            f"the loss is {loss} at step {self.state.step + 1} (epoch {epoch + 1}, batch {within + 1}, lr {lr:.3g}); "
+            f"the {what} is {value} at step {self.state.step + 1} (epoch {epoch + 1}, batch {within + 1}, lr {lr:.3g}); "
             f"the step was not taken and the last checkpoint is as it was; try a lower lr or --clip-grad 1"
         )
 
@@ -212,7 +225,9 @@ class _Run:
         due = state.step == state.plan.total_steps or (state.step > 0 and state.step % state.eval_every_steps == 0)
         if not due or state.evaluated:
             return
+        begun = time.monotonic()
         result = self.task.evaluate(self._best_form, self._val_images())
+        self._require_finite(result)
         record = EpochRecord(
             epoch=math.ceil(state.step / self.steps_per_epoch),
             step=state.step,
@@ -232,7 +247,31 @@ class _Run:
         state.start_window()
         with self._disk_may_fail("results.csv"):
             write_results_csv(state.records, self.job.folder.results_csv)
+        if state.unwritten_answers is not None and not is_best:
+            self._write_answers(state.unwritten_answers)
+        state.eval_s = time.monotonic() - begun
+        self.pace.leave_out(state.eval_s)
         self.listener.on_epoch(record, is_best)
+
+    def _require_finite(self, result: EvalRecord) -> None:
+        if not math.isfinite(result.loss):
+            raise NonFiniteLossError(
+                f"the validation loss is {result.loss} after step {self.state.step}; these weights were not saved; "
+                f"try a lower lr or --clip-grad 1"
+            )
+
+    def _require_best(self) -> None:
+        """Keep the last weights where the disk refused those of every validation."""
+        if self.state.best_epoch:
+            return
+        result = self.task.evaluate(self._best_form, self._val_images())
+        if not self._save_best(result):
+            self._save()
+            raise OutputError(
+                f"{shown(self.job.folder.best)} could not be written; free some space, then go on with: "
+                f"{self.job.resume_command}"
+            )
+        self.state.best_top1, self.state.best_epoch = result.top1, self.state.records[-1].epoch
 
     @contextmanager
     def _disk_may_fail(self, what: str) -> Iterator[None]:
@@ -269,9 +308,14 @@ class _Run:
         if result.reason:
             self.listener.on_message(result.reason)
         if result.ok:
-            with self._disk_may_fail("eval.json"):
-                answers.save(self.job.folder.eval_record)
+            self._write_answers(answers)
         return result.ok
+
+    def _write_answers(self, answers: EvalRecord) -> None:
+        self.state.unwritten_answers = answers
+        with self._disk_may_fail("eval.json"):
+            answers.save(self.job.folder.eval_record)
+            self.state.unwritten_answers = None
 
     # ---- checkpoints
 
@@ -323,7 +367,10 @@ class _Run:
         restore_optimizer(self.optimizer, parts["optimizer"], found.state["optimizer"])
         if self.scaler.is_enabled():
             self.scaler.load_state_dict(found.state["scaler"])
-        state = LoopState.model_validate(found.state["loop"])
+        try:
+            state = LoopState.model_validate(found.state["loop"])
+        except ValidationError as error:
+            raise CheckpointError(f"the checkpoint of step {found.step} is of another version of Edgewise") from error
         state.resumed += 1
         self.listener.on_message(f"resumed at step {state.step} of {state.plan.total_steps}")
         return state
@@ -345,10 +392,10 @@ class _Run:
 
     def _planned(self) -> LoopState:
         config = self.config
-        total = config.epochs * self.steps_per_epoch
+        total, eval_s = config.epochs * self.steps_per_epoch, 0.0
         if config.time_budget_s is not None:
             begun = time.monotonic()
-            step_s = measure_step_s(self.model, self.task, self.loader.epoch(0), config)
+            step_s = measure_step_s(self.model, self.task, self.loader.epoch(0), config, self.micro_batches)
             eval_s = measure_eval_s(self._best_form, len(self.job.dataset.val), config)
             left = config.time_budget_s - (time.monotonic() - begun)
             num_evals = min(TARGET_EVALS, max(1, math.ceil(left / (self.steps_per_epoch * step_s))))
@@ -361,24 +408,27 @@ class _Run:
         )
         epochs = total / self.steps_per_epoch
         every = config.eval_every if config.time_budget_s is None else max(1, round(epochs / TARGET_EVALS))
-        return LoopState(plan=plan, eval_every_steps=every * self.steps_per_epoch)
+        return LoopState(plan=plan, eval_every_steps=every * self.steps_per_epoch, eval_s=eval_s)
 
     def _keep_to_budget(self) -> None:
-        """Re-plan where the clock says that the run will end more than 3 % too late, or has time for more."""
+        """Re-plan where the clock says that the run will end too late, or has time for over 3 % more steps."""
         state, budget = self.state, self.config.time_budget_s
-        every = max(10, state.plan.total_steps // 20)
+        every = max(1, state.plan.total_steps // 40)
         if budget is None or state.step % every or state.step >= state.plan.total_steps:
             return
-        elapsed = time.monotonic() - self.started
-        step_s = elapsed / state.step
-        most = self.config.epochs * self.steps_per_epoch
-        affordable = min(most, state.step + max(1, int((0.99 * budget - elapsed) / step_s)))
-        if abs(affordable - state.plan.total_steps) > 0.03 * state.plan.total_steps:
-            state.plan = state.plan.replanned(state.step, affordable)
+        wanted = self._affordable_total(MARGIN * budget)
+        too_late = self._affordable_total(LATEST * budget) < state.plan.total_steps
+        if too_late or wanted > 1.03 * state.plan.total_steps:
+            state.plan = state.plan.replanned(state.step, wanted)
+
+    def _affordable_total(self, until_s: float) -> int:
+        state = self.state
+        left = until_s - (time.monotonic() - self.started)
+        more = steps_within(left, self.pace.step_s, state.eval_s, state.eval_every_steps)
+        return min(self.config.epochs * self.steps_per_epoch, state.step + more)
 
     def _finish(self) -> TrainRecord:
         state = self.state
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         record = TrainRecord(
             epochs=tuple(state.records),
             best_epoch=state.best_epoch,
@@ -386,7 +436,7 @@ class _Run:
             train_s=time.monotonic() - self.started,
             num_train_images=len(self.job.dataset.train),
             num_val_images=len(self.job.dataset.val),
-            peak_rss_bytes=peak if sys.platform == "darwin" else peak * 1024,
+            peak_rss_bytes=peak_rss_bytes(),
             resumed=state.resumed,
         )
         record.save(self.job.folder.train_record)

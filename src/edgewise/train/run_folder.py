@@ -127,6 +127,8 @@ def new_run_folder(project: Path, name: str, *, numbered: bool = True) -> RunFol
         folder = RunFolder(project / name)
         folder.check_free()
         return folder
+    if RunFolder(project).config.exists():
+        raise OutputError(f"{shown(project)} holds a run itself; give --project the folder that is to hold all runs")
     number = 1
     while True:
         folder = RunFolder(project / (name if number == 1 else f"{name}{number}"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict
 
-from edgewise.records.training import EpochRecord
+from edgewise.records.training import EpochRecord, EvalRecord
 from edgewise.train.schedule import Plan
 
 
@@ -28,6 +28,10 @@ class LoopState(BaseModel):
     best_epoch: int = 0
     records: list[EpochRecord] = []
     resumed: int = 0
+    eval_s: float = 0.0
+    """Of the last validation; before the first, a guess."""
+    unwritten_answers: EvalRecord | None = None
+    """Of the best weights, while the disk has refused them."""
 
     def start_window(self) -> None:
         """Forget the sums over the steps since the last validation."""

@@ -1,0 +1,70 @@
+# `make` alone lists the targets. Everything runs in .venv, which `make setup` fills once and again when a pin changes.
+
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' && echo $$p && exit; done; echo python3)
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+SOURCES := src tests benchmarks
+PYTEST_ARGS ?=
+DATA ?=
+TRASHNET_ARGS ?= --max-ms 2 --img-size 128 --time-budget 22m
+CIFAR_ARGS ?= --model mobilenetv4_conv_small --img-size 32 --time-budget 10m
+
+.DEFAULT_GOAL := help
+.PHONY: help setup quickstart test lint format clean \
+	bench-startup bench-step bench-quickstart bench-trashnet bench-cifar bench-import
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## make .venv and install Edgewise with the tested versions
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "make: $(PYTHON) is missing or older than 3.11; install Python 3.11 or newer, or give one: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { \
+		echo "make: $(PYTHON) cannot make a virtual environment; install its venv module (Debian, Ubuntu: apt install python3-venv)" >&2; exit 1; }
+	@echo "Installing into $(VENV): torch and the rest, about 6 GB on Linux (torch's usual build carries CUDA); 2 to 10 minutes, pip is quiet meanwhile"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]' -c constraints.txt
+	@touch $@
+
+quickstart: $(STAMP) ## train, export, verify, measure and report a small model on real digits (no download)
+	@$(BIN)/edgewise quickstart
+
+test: $(STAMP) ## run all tests
+	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: $(STAMP) ## style, types, floors, spelling
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/codespell $(SOURCES) README.md CHANGELOG.md CONTRIBUTING.md pyproject.toml Makefile
+
+format: $(STAMP) ## rewrite the sources in the project's format
+	$(BIN)/ruff check --fix $(SOURCES)
+	$(BIN)/ruff format $(SOURCES)
+
+bench-startup: $(STAMP) ## time of --help, list and import, against a bare typer + rich program
+	$(BIN)/python benchmarks/startup.py
+
+bench-import: bench-startup ## the same script: `import edgewise` is one of its rows
+
+bench-step: $(STAMP) ## one training step of Conv-S against a bare PyTorch loop
+	$(BIN)/python benchmarks/train_step.py
+
+bench-quickstart: $(STAMP) ## wall time, memory and accuracy of the quickstart
+	$(BIN)/python benchmarks/quickstart.py
+
+bench-trashnet: $(STAMP) ## fit on TrashNet, about 25 minutes: make bench-trashnet DATA=trashnet.tar
+	@test -n '$(DATA)' || { echo "make: give the data set, as in: make $@ DATA=path/to/trashnet.tar" >&2; exit 1; }
+	$(BIN)/python benchmarks/fit_run.py '$(DATA)' --name trashnet --min-top1 0.68 --max-wall-s 1800 --max-rss-gib 4 -- $(TRASHNET_ARGS)
+
+bench-cifar: $(STAMP) ## fit on CIFAR-10 with a 10-minute budget: make bench-cifar DATA=cifar10.tar
+	@test -n '$(DATA)' || { echo "make: give the data set, as in: make $@ DATA=path/to/cifar10.tar" >&2; exit 1; }
+	$(BIN)/python benchmarks/fit_run.py '$(DATA)' --name cifar10 --max-wall-s 600 -- $(CIFAR_ARGS)
+
+clean: ## remove .venv and caches; runs/ and results/ stay
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist
+	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
