@@ -41,6 +41,7 @@ def main() -> None:
         wall_s=done.wall_s,
         largest_process_rss_bytes=done.largest_rss_bytes,
         tree_rss_bytes=done.tree_rss_bytes,
+        threads=run["config"]["threads"],
         top1=torch_top1,
         files=[
             {

@@ -113,8 +113,11 @@ def _samples(folder: Path, rounds: int) -> dict[str, list[float]]:
 
 def _run(command: list[str]) -> float:
     begun = time.perf_counter()
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    return time.perf_counter() - begun
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    took_s = time.perf_counter() - begun
+    if done.returncode:
+        raise SystemExit(f"{Path(command[0]).name} failed: {done.stderr}")
+    return took_s
 
 
 if __name__ == "__main__":

@@ -14,8 +14,6 @@ from edgewise.records.environment import Environment, capture_environment
 OPTIONAL = {"huggingface_hub": ("huggingface-hub", "edgewise[hub]", "weights from a hub")}
 REQUIRED = (
     "torch",
-    "torchvision",
-    "torchmetrics",
     "simplejpeg",
     "PIL",
     "sklearn",

@@ -35,7 +35,6 @@ class FitRequest:
     data: str
     project: Path = Path("runs")
     name: str = "fit"
-    numbered: bool = True
     max_ms: float | None = None
     runtime: str = "onnxruntime"
     threads: int = 1
@@ -60,7 +59,7 @@ def fit(request: FitRequest, listener: JobListener) -> tuple[RunFolder, RunRecor
         TrainingError: the run cannot go on, or a signal stopped it.
     """
     begun = time.monotonic()
-    folder = new_run_folder(request.project, request.name, numbered=request.numbered)
+    folder = new_run_folder(request.project, request.name)
     if request.img_size is not None:
         check_img_size(request.img_size)
     if not 0 <= request.max_drop <= 1:

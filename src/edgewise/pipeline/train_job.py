@@ -27,7 +27,6 @@ class TrainRequest:
     data: str
     project: Path = Path("runs")
     name: str = "train"
-    numbered: bool = True
     model: str | None = None
     img_size: int | None = None
     recipe: str | None = None
@@ -44,7 +43,7 @@ def run_training(request: TrainRequest, listener: JobListener) -> tuple[RunFolde
         InputError: something in the request cannot be used; nothing was written.
         TrainingError: the run cannot go on, or a signal stopped it.
     """
-    folder = new_run_folder(request.project, request.name, numbered=request.numbered)
+    folder = new_run_folder(request.project, request.name)
     model = request.model or DEFAULT_MODEL
 
     def resolved(num_images: int) -> TrainConfig:

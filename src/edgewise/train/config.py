@@ -144,6 +144,8 @@ def _problem(detail: dict[str, Any]) -> str:
         return f"{shown(name)} is unknown{suggestion(str(detail['loc'][-1]), known)}"
     if detail["type"] == "missing":
         return f"{name} is missing"
+    if detail["type"] == "invalid_key":
+        return f"{name} is no name of a setting"
     if detail["type"] == "value_error":
         return f"{name}: {detail['ctx']['error']}"
     message = str(detail["msg"]).removeprefix("Input should be ")

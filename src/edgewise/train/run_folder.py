@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,39 +103,36 @@ class RunFolder:
                 f"{shown(self.path)} cannot be written: {error.strerror}; choose a folder that can, with --project"
             ) from error
 
-    def check_free(self) -> None:
-        """Refuse a folder that exists with anything in it.
 
-        Raises:
-            OutputError: the path is a file, or a folder that is not empty.
-        """
-        if self.path.is_dir() and not any(self.path.iterdir()):
-            return
-        if self.path.exists():
-            what = "holds another run or other files" if self.path.is_dir() else "is a file"
-            raise OutputError(f"{shown(self.path)} {what}; choose a new --name, or --resume {shown(self.path)}")
-
-
-def new_run_folder(project: Path, name: str, *, numbered: bool = True) -> RunFolder:
-    """Return the folder for a new run: ``project/name``, or with a number behind it where that exists.
+def new_run_folder(project: Path, name: str) -> RunFolder:
+    """Return the folder for a new run: ``project/name``, or with a number behind it where that exists. Nothing is made.
 
     Raises:
-        OutputError: the name is not a plain one, or ``numbered`` is False and the folder is taken.
+        OutputError: the name is not a plain one, or ``project`` cannot hold runs.
     """
     if not NAME.fullmatch(name):
         raise OutputError(f"run name {shown(name)} is not accepted; use letters, digits, '.', '_' and '-', at most 100")
-    if not numbered:
-        folder = RunFolder(project / name)
-        folder.check_free()
-        return folder
-    if RunFolder(project).config.exists():
-        raise OutputError(f"{shown(project)} holds a run itself; give --project the folder that is to hold all runs")
+    _check_project(project)
     number = 1
     while True:
         folder = RunFolder(project / (name if number == 1 else f"{name}{number}"))
         if not folder.path.exists():
             return folder
         number += 1
+
+
+def _check_project(project: Path) -> None:
+    """Refuse a project folder that is a run itself, or cannot be written, before any work is done."""
+    if RunFolder(project).config.exists():
+        raise OutputError(f"{shown(project)} holds a run itself; give --project the folder that is to hold all runs")
+    absolute = project.absolute()
+    nearest = next(each for each in (absolute, *absolute.parents) if each.exists() or each.is_symlink())
+    if not nearest.is_dir():
+        raise OutputError(f"{shown(project)} cannot hold runs: {shown(nearest)} is a file; give --project a folder")
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise OutputError(
+            f"{shown(project)} cannot hold runs: {shown(nearest)} is read-only; give --project another folder"
+        )
 
 
 def open_run_folder(path: Path) -> RunFolder:

@@ -1,4 +1,3 @@
-import pytest
 import torch
 from torch import nn
 
@@ -26,7 +25,7 @@ def test_the_average_is_the_one_computed_by_hand_with_its_decay_warmed_up():
             else:
                 expected[key] = value.double()
     for key, value in ema.model.state_dict().items():
-        assert value.double() == pytest.approx(expected[key], rel=1e-5, abs=1e-6), key
+        torch.testing.assert_close(value.double(), expected[key], rtol=1e-5, atol=1e-6, msg=key)
 
 
 def test_the_shadow_learns_nothing_itself_and_shares_nothing():
