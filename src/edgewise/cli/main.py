@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from edgewise.errors import EdgewiseError, shown
+from edgewise.errors import EdgewiseError, shown, suggestion
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -48,7 +48,8 @@ def run(arguments: list[str]) -> int:
         # click's own errors: wrong usage. Typer may carry a copy of click, so they are known by their surface.
         if not hasattr(error, "format_message"):
             raise
-        say_error(usage_line(error))
+        if arguments:  # without any, the help was shown, and there is nothing to complain of
+            say_error(usage_line(error))
         return int(getattr(error, "exit_code", 2))
     return result if isinstance(result, int) else 0
 
@@ -60,5 +61,5 @@ def usage_line(error: Exception) -> str:
     text = " ".join(error.format_message().split()).rstrip(".")  # type: ignore[attr-defined]
     near = getattr(error, "possibilities", None)
     if near and "did you mean" not in text.lower():
-        text += f"; did you mean {shown(min(near, key=len))}?"
+        text += suggestion(getattr(error, "option_name", ""), near)
     return f"{command}: {text} (see {command} --help)"

@@ -16,6 +16,7 @@ from edgewise.models.build import build
 from edgewise.models.catalogue import CATALOGUE, Entry, find
 from edgewise.pipeline.listener import JobListener
 from edgewise.records.artifact import Preprocessing
+from edgewise.records.environment import usable_cores
 from edgewise.records.run import Candidate, Choice
 from edgewise.report.formatting import format_ms, format_percent
 from edgewise.spec.model import ModelSpec, dump_spec
@@ -48,8 +49,8 @@ class Budget:
         """
         if not 0 < self.max_ms < 1e6:
             raise ConfigError(f"max_ms is {self.max_ms}; must be above 0 and below 1,000,000 ms")
-        if self.threads < 1:
-            raise ConfigError(f"threads is {self.threads}; must be 1 or more")
+        if not 1 <= self.threads <= usable_cores():
+            raise ConfigError(f"threads is {self.threads}; accepted: 1 to {usable_cores()}, the cores of this machine")
         get_runtime(self.runtime)
 
 

@@ -62,6 +62,7 @@ def fit(request: FitRequest, listener: JobListener) -> tuple[RunFolder, RunRecor
     folder = new_run_folder(request.project, request.name)
     if request.img_size is not None:
         check_img_size(request.img_size)
+    _budget(request, num_classes=2).check()
     if not 0 <= request.max_drop <= 1:
         raise ConfigError(f"max_drop is {request.max_drop}; must be a fraction within 0 and 1")
     resolve_config(  # refuses bad settings before any work
@@ -134,16 +135,17 @@ def _choice(request: FitRequest, dataset: Dataset, listener: JobListener) -> Cho
     listener.on_stage(
         f"Measuring candidates in {request.runtime}, {request.threads} thread(s), for {request.max_ms:g} ms"
     )
-    choice = choose(
-        Budget(
-            max_ms=request.max_ms,
-            runtime=request.runtime,
-            threads=request.threads,
-            num_classes=len(dataset.labels),
-            img_size=request.img_size,
-            models=tuple(CATALOGUE) if request.model is None else (request.model,),
-        ),
-        listener,
-    )
+    choice = choose(_budget(request, len(dataset.labels)), listener)
     listener.on_result(choice.reason)
     return choice
+
+
+def _budget(request: FitRequest, num_classes: int) -> Budget:
+    """Return what the model may cost; without a limit in ms, any that passes the check."""
+    return Budget(
+        max_ms=request.max_ms if request.max_ms is not None else 1.0,
+        runtime=request.runtime,
+        threads=request.threads,
+        num_classes=num_classes,
+        img_size=request.img_size,
+    )
