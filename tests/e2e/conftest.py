@@ -19,7 +19,7 @@ TINY = [
     *("--width-mult", "0.1", "--img-size", "16", "--batch", "4", "--lr", "0.004", "--warmup-epochs", "1"),
     *("--mixup", "0", "--cutmix", "0", "--ema-decay", "0.5", "--seed", "1", "--workers", "0"),
 ]
-"""Settings with which the colours are learnt in four epochs."""
+"""Settings with which the colours are learnt in six epochs."""
 
 
 def paint(folder: Path, colour: Sequence[int], count: int, seed: int = 0) -> None:
@@ -60,7 +60,10 @@ Cli = Callable[..., Outcome]
 
 
 @pytest.fixture
-def cli(capsys: pytest.CaptureFixture[str]) -> Cli:
+def cli(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
+    """The command line, run in a folder of the test's own."""
+    monkeypatch.chdir(tmp_path)
+
     def call(*arguments: object) -> Outcome:
         capsys.readouterr()
         code = run([str(each) for each in arguments])
@@ -89,6 +92,6 @@ def fitted(tmp_path_factory: pytest.TempPathFactory) -> Fitted:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("EDGEWISE_CACHE", str(root / "cache"))
         data = paint_classes(root / "my photos", 20)
-        arguments = ["fit", str(data), "--model", "mobilenetv4_conv_small", "--epochs", "4", "--quiet", *TINY]
+        arguments = ["fit", str(data), "--model", "mobilenetv4_conv_small", "--epochs", "6", "--quiet", *TINY]
         assert run([*arguments, "--project", str(root / "runs")]) == 0
     return Fitted(data, root / "runs" / "fit")

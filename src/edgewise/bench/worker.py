@@ -25,7 +25,7 @@ from edgewise.deploy.runtimes.inputs import DescribesInputs, FileInput
 from edgewise.deploy.runtimes.protocol import Array, RuntimeOptions, Session
 from edgewise.deploy.runtimes.registry import get_runtime
 from edgewise.errors import EdgewiseError, InputError, shown
-from edgewise.records.environment import peak_rss_bytes
+from edgewise.records.peak_memory import peak_rss_bytes
 
 WARM_UP_WINDOW_S = 0.05
 STABLE_WITHIN = 0.02

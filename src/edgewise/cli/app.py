@@ -77,7 +77,9 @@ def with_key_values(command: Any, arguments: list[str]) -> list[str]:
         return arguments
     options = {name for parameter in chosen.params for name in getattr(parameter, "opts", ())}
     turned: list[str] = [arguments[0]]
-    for argument in arguments[1:]:
+    for position, argument in enumerate(arguments[1:], 1):
+        if argument == "--":
+            return turned + arguments[position:]
         found = re.fullmatch(r"([a-z][a-z0-9_-]*)=(.*)", argument, re.DOTALL)
         name = "--" + found[1].replace("_", "-") if found else ""
         turned += [name, found[2]] if found and name in options else [argument]
@@ -171,7 +173,7 @@ def fit(
             request = FitRequest(
                 data=_required(data, "DATA"),
                 project=project,
-                name=name or "fit",
+                name="fit" if name is None else name,
                 max_ms=max_ms,
                 runtime=runtime,
                 threads=threads,
@@ -239,7 +241,7 @@ def train(
             request = TrainRequest(
                 data=_required(data, "DATA"),
                 project=project,
-                name=name or "train",
+                name="train" if name is None else name,
                 model=model,
                 img_size=img_size,
                 recipe=recipe,

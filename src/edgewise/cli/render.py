@@ -34,6 +34,13 @@ def _table(*columns: str, title: str | None = None) -> Table:
     return table
 
 
+def _plain(text: object) -> str:
+    """Return ``text`` so that rich shows its square brackets instead of obeying them."""
+    from rich.markup import escape
+
+    return escape(str(text))
+
+
 def render_list(pattern: str, *, as_json: bool) -> None:
     """Show the catalogue's models that match ``pattern``."""
     from edgewise.errors import unknown_name
@@ -112,7 +119,7 @@ def render_run(folder: RunFolder, run: RunRecord, *, as_json: bool) -> None:
         for sentence in (best_file_sentence(run), *int8_sentences(run)):
             if sentence:
                 out.print(sentence, soft_wrap=True)
-    out.print(f"\nReport: [bold]{folder.report}[/]", soft_wrap=True)
+    out.print(f"\nReport: [bold]{_plain(folder.report)}[/]", soft_wrap=True)
     _say_next(folder, run)
 
 
@@ -156,7 +163,7 @@ def render_training(folder: RunFolder, record: TrainRecord, *, as_json: bool) ->
         return
     console().print(
         f"\nBest validation top-1 [bold]{format_percent(record.best_top1)}[/] in epoch {record.best_epoch}\n"
-        f"Weights: {folder.best}\nReport: [bold]{folder.report}[/]",
+        f"Weights: {_plain(folder.best)}\nReport: [bold]{_plain(folder.report)}[/]",
         soft_wrap=True,
     )
 
@@ -169,7 +176,10 @@ def render_evaluation(record: EvalRecord, *, as_json: bool) -> None:
     table = _table("class", "images>", "recall>", "precision>")
     for each in record.classes:
         table.add_row(
-            shown(each.label)[1:-1], str(each.num_images), format_percent(each.recall), format_percent(each.precision)
+            _plain(shown(each.label)[1:-1]),
+            str(each.num_images),
+            format_percent(each.recall),
+            format_percent(each.precision),
         )
     console().print(table)
     console().print(
@@ -180,8 +190,6 @@ def render_evaluation(record: EvalRecord, *, as_json: bool) -> None:
 
 def render_answers(answers: Iterable[Answer], *, as_json: bool, out_dir: Path | None = None) -> int:
     """Show answers as they come; returns how many pictures could be read."""
-    from rich.markup import escape
-
     rows: list[dict[str, object]] = []
     readable = 0
     for answer in answers:
@@ -192,7 +200,7 @@ def render_answers(answers: Iterable[Answer], *, as_json: bool, out_dir: Path | 
             drawn = str(answer.drawn) if answer.drawn else None
             rows.append({"path": name, "top": top, "error": answer.error, "drawn": drawn})
         elif answer.error:
-            notes().print(f"[red]{escape(name)}[/]: {escape(answer.error)}", soft_wrap=True)
+            notes().print(f"[red]{_plain(name)}[/]: {_plain(answer.error)}", soft_wrap=True)
         else:
             text = ", ".join(f"{shown(label)[1:-1]} {format_percent(value)}" for label, value in answer.top)
             console().print(f"{name}: {text}", soft_wrap=True, markup=False)
@@ -209,7 +217,7 @@ def render_artifact(artifact: Artifact, out_dir: Path, *, as_json: bool) -> None
         print_json({"folder": str(out_dir)} | artifact.model_dump(mode="json"))
         return
     out = console()
-    out.print(f"[bold]{out_dir / artifact.files[0]}[/] {format_bytes(artifact.file_bytes)}", soft_wrap=True)
+    out.print(f"[bold]{_plain(out_dir / artifact.files[0])}[/] {format_bytes(artifact.file_bytes)}", soft_wrap=True)
     proof = artifact.verification
     if proof is None:
         return
@@ -237,7 +245,7 @@ def render_measurements(measurements: Sequence[Measurement], *, as_json: bool) -
     table = _table("what", "runtime", "size>", "latency>", "95 %", "p90>", "images/s>", "verdict")
     for each in measurements:
         table.add_row(
-            each.name,
+            _plain(each.name),
             f"{each.runtime}, {each.threads} thread{'s' if each.threads > 1 else ''}",
             format_bytes(each.file_bytes),
             format_ms(each.latency_ms),
@@ -249,7 +257,7 @@ def render_measurements(measurements: Sequence[Measurement], *, as_json: bool) -
     console().print(table)
     for each in measurements:
         if each.reason:
-            notes().print(f"{each.name}: {each.verdict}: {each.reason}", style="dim", soft_wrap=True)
+            notes().print(f"{each.name}: {each.verdict}: {each.reason}", style="dim", markup=False, soft_wrap=True)
 
 
 def render_checks(environment: Environment, checks: Sequence[Check], *, as_json: bool) -> None:
@@ -266,5 +274,5 @@ def render_checks(environment: Environment, checks: Sequence[Check], *, as_json:
     table = _table("", "what", "found")
     for check in checks:
         mark = "[green]ok[/]" if check.ok else "[red]missing[/]" if check.required else "[yellow]no[/]"
-        table.add_row(mark, check.name, check.detail)
+        table.add_row(mark, check.name, _plain(check.detail))
     out.print(table)

@@ -19,6 +19,7 @@ from edgewise.pipeline.listener import JobListener
 from edgewise.pipeline.settings import check_img_size
 from edgewise.pipeline.trained import load_trained
 from edgewise.records.artifact import Preprocessing
+from edgewise.records.environment import usable_cores
 from edgewise.records.measurement import Measurement
 from edgewise.spec.scale import fit_resolution
 
@@ -56,9 +57,10 @@ def bench_all(
         InputError: a name or path cannot be used.
         BenchError: a measurement failed.
     """
-    for name, value in (("threads", threads), ("batch", batch)):
-        if value < 1:
-            raise ConfigError(f"{name} is {value}; must be 1 or more")
+    if not 1 <= threads <= usable_cores():
+        raise ConfigError(f"threads is {threads}; accepted: 1 to {usable_cores()}, the cores of this machine")
+    if batch < 1:
+        raise ConfigError(f"batch is {batch}; must be 1 or more")
     if img_size is not None:
         check_img_size(img_size)
     with tempfile.TemporaryDirectory(prefix="edgewise-") as temporary:

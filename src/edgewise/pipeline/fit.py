@@ -11,7 +11,6 @@ from typing import Any
 
 from edgewise.data.dataset import Dataset
 from edgewise.errors import ConfigError
-from edgewise.models.catalogue import CATALOGUE
 from edgewise.pipeline.choose import Budget, choose
 from edgewise.pipeline.datasets import absolute, open_named
 from edgewise.pipeline.deployment import export_all, measure_all

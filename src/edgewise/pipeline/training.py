@@ -90,6 +90,7 @@ def resume(
             f"{shown(path)} was started with other settings: {'; '.join(changed)}; resume without them, or start a new run"
         )
     with RunLock(folder.path):
+        folder.remove_leftovers()
         job = Job.load(folder.job)
         listener.on_stage("Reading the data set")
         dataset = open_named(

@@ -23,7 +23,7 @@ from edgewise.data.seeds import derived_seed
 from edgewise.data.transforms import EvalTransform
 from edgewise.errors import CheckpointError, Interrupted, NonFiniteLossError, OutputError, shown
 from edgewise.models.build import build
-from edgewise.records.environment import peak_rss_bytes
+from edgewise.records.peak_memory import peak_rss_bytes
 from edgewise.records.training import EpochRecord, EvalRecord, TrainRecord
 from edgewise.report.tables import write_results_csv
 from edgewise.spec.model import ModelSpec, dump_spec
@@ -429,6 +429,9 @@ class _Run:
 
     def _finish(self) -> TrainRecord:
         state = self.state
+        if state.unwritten_answers is not None:
+            state.unwritten_answers.save(self.job.folder.eval_record)
+        write_results_csv(state.records, self.job.folder.results_csv)
         record = TrainRecord(
             epochs=tuple(state.records),
             best_epoch=state.best_epoch,

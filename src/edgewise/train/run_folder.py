@@ -88,6 +88,11 @@ class RunFolder:
         """Return the folder of exported files."""
         return self.path / "export"
 
+    def remove_leftovers(self) -> None:
+        """Remove the half-written files of a killed process; call it under the run's lock."""
+        for path in self.path.glob(".*.tmp"):
+            path.unlink(missing_ok=True)
+
     def create(self) -> None:
         """Make the folder.
 

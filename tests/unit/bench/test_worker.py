@@ -9,10 +9,10 @@ import pytest
 
 from edgewise.bench import worker
 from edgewise.bench.occupancy import Watch
-from edgewise.records.environment import peak_rss_bytes
 from edgewise.bench.worker_process import COMMAND, WorkerProcess
 from edgewise.deploy.runtimes.inputs import FileInput
 from edgewise.errors import InputError
+from edgewise.records.peak_memory import peak_rss_bytes
 
 FILE = Path("m.onnx")
 IMAGE = FileInput(name="x", shape=(None, 3, None, None), dtype="float32")
@@ -132,7 +132,7 @@ def test_the_watch_sees_own_work():
 def test_the_peak_is_not_inherited_from_a_large_parent_and_counts_only_what_is_touched():
     ballast = np.ones(300 * 2**20 // 8)
     code = (
-        "import mmap; from edgewise.records.environment import peak_rss_bytes\n"
+        "import mmap; from edgewise.records.peak_memory import peak_rss_bytes\n"
         "untouched = mmap.mmap(-1, 1 << 30); print(peak_rss_bytes())"
     )
     child = int(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout)

@@ -101,7 +101,7 @@ def test_unknown_and_nested_settings(changed, text):
 
 
 def test_a_missing_setting_is_named():
-    with pytest.raises(ConfigError, match="^setting model is missing; preprocessing is missing$"):
+    with pytest.raises(ConfigError, match=r"^setting model is missing; preprocessing is missing$"):
         make_config()
 
 

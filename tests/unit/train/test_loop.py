@@ -90,10 +90,10 @@ def test_a_finished_run_that_is_resumed_stays_as_it_is(tmp_path, whole):
     assert outcome(tmp_path / "run") == whole
 
 
-@pytest.mark.parametrize("changed", [{"seed": 6}, {"drop_rate": 0.0}, {"drop_path_rate": 0.0}, {"ema_decay": 0.5}])
+@pytest.mark.parametrize("changed", [{"seed": 6}, {"drop_rate": 0.0}, {"drop_path_rate": 0.0}, {"ema_decay": 0.2}])
 def test_the_comparison_sees_each_feature(tmp_path, whole, changed):
     train(job(tmp_path / "run", **changed))
-    assert outcome(tmp_path / "run")["best"] != whole["best"]
+    assert outcome(tmp_path / "run")["ema"] != whole["ema"]
 
 
 def test_every_epoch_trains_on_an_exact_permutation_across_a_resume(tmp_path, monkeypatch):
@@ -106,9 +106,9 @@ def test_every_epoch_trains_on_an_exact_permutation_across_a_resume(tmp_path, mo
 
     monkeypatch.setattr(Classification, "loss", loss)
     with pytest.raises(Stopped):
-        train(job(tmp_path / "run", listener=Watch(stop_after=5)))
-    train(job(tmp_path / "run"))
-    assert len(seen[3, 0]) == 2, "steps 3 and 4 were done twice"
+        train(job(tmp_path / "run", listener=Watch(stop_after=5), save_every_steps=2))
+    train(job(tmp_path / "run", save_every_steps=2))
+    assert len(seen[4, 0]) == 2, "the fifth step was done twice"
     for epoch in range(3):
         places = Counter(p for step in range(3 * epoch, 3 * epoch + 3) for m in (0, 1) for p in seen[step, m][0])
         assert places == Counter(range(24))
@@ -179,7 +179,9 @@ def test_weights_whose_validation_is_no_number_are_never_the_best(tmp_path, monk
         "evaluate",
         lambda *args: inner(*args).model_copy(update={"loss": math.nan, "top1": 1.0}),
     )
-    with pytest.raises(NonFiniteLossError, match="the validation loss is nan after step 3; these weights were not saved"):
+    with pytest.raises(
+        NonFiniteLossError, match="the validation loss is nan after step 3; these weights were not saved"
+    ):
         train(job(tmp_path / "run"))
     assert not (tmp_path / "run/weights/best.safetensors").exists()
     assert not (tmp_path / "run/weights/last").exists()
@@ -226,21 +228,23 @@ def test_a_table_that_cannot_be_written_is_told_and_written_later(tmp_path, monk
     assert outcome(tmp_path / "run") == whole
 
 
-@pytest.mark.parametrize("stop_after", [None, 7])
+@pytest.mark.parametrize(("stop_after", "failing"), [(None, {1}), (None, {1, 2, 3}), (7, {1, 2, 3})])
 def test_answers_that_cannot_be_written_are_written_later_even_by_another_process(
-    tmp_path, monkeypatch, whole, stop_after
+    tmp_path, monkeypatch, whole, stop_after, failing
 ):
     record = loop.EvalRecord
     inner = record.save
-    calls = FullFrom(inner, set(range(1, 4)) if stop_after else {1})
-    monkeypatch.setattr(record, "save", lambda self, path: calls(self, path))
+    calls = FullFrom(inner, failing)
+    monkeypatch.setattr(record, "save", lambda answers, path: calls(answers, path))  # noqa: PLW0108 - a method
     watch = Watch(stop_after)
     if stop_after:
         with pytest.raises(Stopped):
             train(job(tmp_path / "run", listener=watch))
         assert not (tmp_path / "run/eval.json").exists()
         monkeypatch.setattr(record, "save", inner)
-    train(job(tmp_path / "run", listener=watch))
+        train(job(tmp_path / "run"))
+    else:
+        train(job(tmp_path / "run", listener=watch))
     assert "eval.json was not written: No space left on device; training goes on" in watch.messages
     assert outcome(tmp_path / "run") == whole
 
@@ -269,7 +273,9 @@ def test_best_weights_that_cannot_be_saved_are_not_called_the_best(tmp_path, mon
 def test_weights_that_were_refused_each_time_are_saved_by_a_later_resume(tmp_path, monkeypatch):
     with monkeypatch.context() as patched:
         refuse_weights(patched, set(range(1, 100)))
-        with pytest.raises(OutputError, match=r"could not be written; free some space, then go on with: edgewise train"):
+        with pytest.raises(
+            OutputError, match=r"could not be written; free some space, then go on with: edgewise train"
+        ):
             train(job(tmp_path / "run"))
     assert train(job(tmp_path / "run")).best_epoch == 3
     assert (tmp_path / "run/weights/best.safetensors").exists()
@@ -295,16 +301,20 @@ def test_only_damaged_checkpoints_are_an_error_and_are_left_alone(tmp_path):
         train(job(tmp_path / "run", listener=Watch(stop_after=7)))
     for state in (tmp_path / "run/weights/last").glob("*/state.json"):
         state.write_bytes(b"{}")
-    with pytest.raises(CheckpointError, match="holds no whole checkpoint; start a new run: .*step-000006.*step-000003"):
+    with pytest.raises(
+        CheckpointError, match=r"holds no whole checkpoint; start a new run: .*step-000006.*step-000003"
+    ):
         train(job(tmp_path / "run"))
     assert len(list((tmp_path / "run/weights/last").glob("*/state.json"))) == 2
 
 
-@pytest.mark.parametrize("changed", [{"spec": spec(num_classes=5)}, {"spec": spec().model_copy(update={"in_chans": 4})}])
+@pytest.mark.parametrize(
+    "changed", [{"spec": spec(num_classes=5)}, {"spec": spec().model_copy(update={"in_chans": 4})}]
+)
 def test_the_checkpoint_of_another_model_is_refused(tmp_path, changed):
     with pytest.raises(Stopped):
         train(job(tmp_path / "run", listener=Watch(stop_after=4)))
-    with pytest.raises(CheckpointError, match="the checkpoint of step 3 is of another model: .*size mismatch"):
+    with pytest.raises(CheckpointError, match=r"the checkpoint of step 3 is of another model: .*size mismatch"):
         train(job(tmp_path / "run", **changed))
 
 
@@ -389,7 +399,7 @@ class Clock:
     ("step_s", "eval_s", "least"),
     [
         (lambda _: 0.5, 0.0, 0.93),
-        (lambda _: 0.5, 4.0, 0.85),  # a validation costs more than the slack
+        (lambda _: 0.5, 8.0, 0.8),  # a validation costs more than the slack
         (lambda now: 0.5 if now < 50 else 1.5, 1.0, 0.85),  # the machine becomes slower
         (lambda now: 1.5 if now < 30 else 0.5, 1.0, 0.85),  # or faster
         (lambda now: 0.5 if now < 85 else 2.0, 0.5, 0.85),  # or slower near the end
@@ -402,7 +412,7 @@ def test_a_run_ends_inside_its_time_budget_and_uses_it(tmp_path, monkeypatch, st
     record = train(job(tmp_path / "run", listener=watch, time_budget_s=100.0, epochs=1000, **quick))
     assert least * 100 <= clock.now - 1000 <= 100
     assert record.train_s <= 100
-    assert record.epochs[-1].step == watch.steps[-1] == watch.totals[-1]
+    assert record.epochs[-1].step == watch.steps[-1] <= watch.totals[-1]
     assert watch.lrs[-1] < 0.15 * max(watch.lrs), "the cosine came to its end"
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import random
 import subprocess
 import sys
-import time
 from collections import Counter
 from pathlib import Path
 
@@ -16,7 +15,7 @@ import pytest
 from tiny_run import outcome, write_images
 
 SEED = 20260726
-NUM_KILLS = 8
+NUM_KILLS = 6
 HERE = Path(__file__).parent
 
 SERVER = """
@@ -27,16 +26,16 @@ sys.path.insert(0, sys.argv[1])
 import torch
 import tiny_run
 from edgewise.data.dataset import open_dataset
-from edgewise.data.loader import sample_order
+from edgewise.pipeline import training
 from edgewise.pipeline.listener import JobListener
 from edgewise.pipeline.training import resume, start
 from edgewise.records.run import Job
 from edgewise.train import checkpoint, loop, task
 from edgewise.train.run_folder import RunFolder
-import edgewise.report.plots, edgewise.report.sheet, matplotlib.figure, matplotlib.backends.backend_agg
-import sklearn.datasets
 
 torch.set_num_threads(1)
+# pictures take half of such a short run, and are not what is killed here
+training.plot_curves = training.plot_confusion = training.contact_sheet = lambda *_: None
 DATA = Path(sys.argv[2])
 
 
@@ -92,7 +91,7 @@ def run(path, die_at):
         import shutil
         shutil.rmtree(path)
     job = Job(kind="train", data=str(DATA), val_share=0.2, split_seed=0, command="test", created_at="now")
-    start(folder, job, tiny_run.config(epochs=4, lr=2e-2, save_every_steps=3, eval_every=1), open_dataset(DATA), watch)
+    start(folder, job, tiny_run.config(epochs=4, lr=2e-2, save_every_steps=2, eval_every=1), open_dataset(DATA), watch)
 
 
 print("ready", flush=True)
@@ -199,7 +198,7 @@ def test_two_whole_runs_are_equal_so_that_the_comparison_means_something(server,
 
 def kill_moments(seconds: float) -> list[float]:
     moments = random.Random(SEED)
-    # one in each eighth, so that start-up, steps, saves and validations are all met
+    # one in each sixth, so that start-up, steps, saves and validations are all met
     return [seconds * (index + moments.random()) / NUM_KILLS for index in range(NUM_KILLS)]
 
 
@@ -209,11 +208,13 @@ def test_a_single_kill_at_any_moment_changes_no_bit(server, whole, tmp_path):
     for index, moment in enumerate(kill_moments(seconds)):
         path = tmp_path / f"run{index}"
         status, _ = server.run(path, moment)
-        met.append(f"{moment:.3f} s of {seconds:.3f} s, after {log_of(path)[-1]!r}" if Path(f"{path}.log").exists() else "")
+        met.append(
+            f"{moment:.3f} s of {seconds:.3f} s, after {log_of(path)[-1]!r}" if Path(f"{path}.log").exists() else ""
+        )
         assert finished(server, path) == expected, f"seed {SEED}, killed at {met[-1]} with exit code {status}"
         assert leftovers(path) == []
         assert_each_epoch_is_a_permutation(path)
-    print(f"seed {SEED}; killed at:", *met, sep="\n  ")
+    sys.stdout.write("\n  ".join([f"seed {SEED}; killed at:", *met]) + "\n")
 
 
 def test_kills_in_a_row_change_no_bit_and_leave_nothing(server, whole, tmp_path):
@@ -231,11 +232,8 @@ def test_kills_in_a_row_change_no_bit_and_leave_nothing(server, whole, tmp_path)
 # of the first, second… save of a run: each file, the folder, the rename's folder; then the manifest's read-back
 MOMENTS = [
     ("begin save", 2, 0),
-    ("begin save", 2, 2),
     ("begin save", 3, 6),
-    ("end save", 2, 0),
     ("begin weights", 1, 1),
-    ("end weights", 1, 0),
     ("end weights", 1, 2),
     ("begin validation", 2, 0),
     ("end validation", 2, 0),

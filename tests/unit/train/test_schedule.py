@@ -1,4 +1,5 @@
 import math
+from itertools import pairwise
 
 import pytest
 
@@ -18,7 +19,7 @@ def test_warm_up_is_linear_and_reaches_the_peak_where_it_ends():
 @pytest.mark.parametrize("floor", [0.0, 0.1])
 def test_the_cosine_falls_all_the_way_and_ends_at_its_floor(floor):
     ratios = [plan().lr_ratio(step, floor) for step in range(20, 100)]
-    assert all(before > after for before, after in zip(ratios, ratios[1:], strict=False))
+    assert all(before > after for before, after in pairwise(ratios))
     share = (59 + 0.5 - 20) / 80
     assert ratios[39] == pytest.approx(floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * share)), rel=1e-12)
     assert floor <= ratios[-1] < floor + 1e-3
@@ -42,7 +43,7 @@ def test_a_new_plan_goes_on_where_the_old_one_was(step, total):
     assert new.progress(step) == old.progress(step)
     assert new.progress(new.total_steps) == 1.0
     progress = [new.progress(at) for at in range(step, new.total_steps + 1)]
-    assert all(before < after for before, after in zip(progress, progress[1:], strict=False))
+    assert all(before < after for before, after in pairwise(progress))
     longest = max(1 / 100, (1 - old.progress(step)) / (new.total_steps - step))
     # a step moves the rate by no more than the steepest part of warm-up or cosine allows
     assert abs(new.lr_ratio(step, 0.0) - old.lr_ratio(step - 1, 0.0)) <= max(1 / 0.2, math.pi / 1.6) * 1.5 * longest

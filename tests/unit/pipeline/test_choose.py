@@ -1,0 +1,98 @@
+"""Choosing for a budget, with a made-up clock."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from edgewise.errors import BudgetError, ConfigError, UnknownNameError
+from edgewise.models.catalogue import CATALOGUE
+from edgewise.pipeline import choose as module
+from edgewise.pipeline.choose import Budget, choose
+from edgewise.pipeline.listener import JobListener
+
+BY_MACS = [entry.name for entry in sorted(CATALOGUE.values(), key=lambda entry: entry.macs)]
+SMALL = "mobilenetv4_conv_small"
+
+
+class Clock:
+    """Takes one ms for each 100 M multiplications, and notes whom it was asked about."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def __call__(self, spec, img_size, *, runtime, threads) -> float:
+        self.asked.append(spec.name)
+        return CATALOGUE[spec.name].macs / 1e8
+
+
+class Ear(JobListener):
+    def __init__(self) -> None:
+        self.results: list[str] = []
+
+    def on_result(self, text: str) -> None:
+        self.results.append(text)
+
+
+@pytest.fixture
+def clock(monkeypatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(module, "measure_spec", clock)
+    return clock
+
+
+def _budget(max_ms: float, **other) -> Budget:
+    return Budget(max_ms=max_ms, runtime="onnxruntime", threads=1, num_classes=10, **other)
+
+
+def test_takes_the_most_accurate_inside(clock) -> None:
+    ear = Ear()
+    choice = choose(_budget(1e5), ear)
+    (chosen,) = [each for each in choice.candidates if each.chosen]
+    assert chosen.published_top1 == max(entry.top1 for entry in CATALOGUE.values())
+    assert chosen.name in choice.reason
+    assert clock.asked == BY_MACS
+    assert len(ear.results) == len(BY_MACS)
+
+
+def test_hopeless_ones_are_not_measured_and_it_is_said(clock) -> None:
+    smallest = CATALOGUE[BY_MACS[0]].macs / 1e8
+    choice = choose(_budget(smallest), JobListener())
+    assert [each.name for each in choice.candidates if each.chosen] == [BY_MACS[0]]
+    untried = [each for each in choice.candidates if each.latency_ms is None]
+    assert [each.name for each in untried] == BY_MACS[2:]
+    assert clock.asked == BY_MACS[:2]
+    assert all(BY_MACS[1] in each.note and "not tried" in each.note for each in untried)
+    assert choice.candidates[1].verdict == "too slow"
+
+
+def test_remembers(clock) -> None:
+    choose(_budget(1e5), JobListener())
+    clock.asked.clear()
+    ear = Ear()
+    again = choose(_budget(1e5), ear)
+    assert clock.asked == []
+    assert all("(remembered)" in text for text in ear.results)
+    assert all(each.note for each in again.candidates)
+    choose(_budget(1e5, img_size=64), JobListener())
+    assert len(clock.asked) == len(BY_MACS)
+
+
+def test_nothing_fits(clock) -> None:
+    with pytest.raises(BudgetError, match=rf"--max-ms 0.01 .*the fastest is {BY_MACS[0]} with 1\.\d+ ms: allow"):
+        choose(_budget(0.01), JobListener())
+
+
+@pytest.mark.parametrize("max_ms", [0.0, -1.0, math.nan, math.inf])
+def test_a_budget_that_means_nothing(clock, max_ms) -> None:
+    with pytest.raises(ConfigError, match=f"max_ms is {max_ms}; must be above 0"):
+        choose(_budget(max_ms), JobListener())
+    assert clock.asked == []
+
+
+def test_other_bad_budgets(clock) -> None:
+    with pytest.raises(ConfigError, match="threads is 0; accepted: 1 to"):
+        Budget(max_ms=1, runtime="torch", threads=0, num_classes=2).check()
+    with pytest.raises(UnknownNameError, match="unknown runtime 'ort'"):
+        Budget(max_ms=1, runtime="ort", threads=1, num_classes=2).check()
