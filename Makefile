@@ -8,8 +8,8 @@ STAMP := $(VENV)/.installed
 SOURCES := src tests benchmarks
 PYTEST_ARGS ?=
 DATA ?=
-TRASHNET_ARGS ?= --max-ms 2 --img-size 128 --time-budget 22m
-CIFAR_ARGS ?= --model mobilenetv4_conv_small --img-size 32 --time-budget 10m
+TRASHNET_ARGS ?= --max-ms 2 --img-size 128 --time-budget 20m
+CIFAR_ARGS ?= --model mobilenetv4_conv_small --width-mult 0.5 --img-size 32 --time-budget 10m
 
 .DEFAULT_GOAL := help
 .PHONY: help setup quickstart test lint format clean \

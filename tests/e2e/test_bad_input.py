@@ -120,6 +120,7 @@ WITH_A_RUN = [
     ("bench RUN --runtime foo", "unknown runtime 'foo'; accepted: onnxruntime, torch"),
     ("bench RUN --threads 0", "threads is 0"),
     ("predict cut.safetensors photos/red", "'cut.safetensors' is no sound safetensors file"),
+    ("predict altered.safetensors photos/red", "'altered.safetensors' was altered after it was written"),
     ("predict pickle.safetensors photos/red", "'pickle.safetensors'"),
     ("predict short photos/red", "was altered after its export (sha256 differs from artifact.json); export again"),
     ("bench short", "was altered after its export"),
@@ -135,6 +136,7 @@ def place_with_run(place, fitted) -> Path:
     Path("full/precious.txt").write_text("x")
     raw = (fitted.run / "weights" / "best.safetensors").read_bytes()
     Path("cut.safetensors").write_bytes(raw[: len(raw) // 2])
+    Path("altered.safetensors").write_bytes(raw[:-3] + bytes([raw[-3] ^ 1]) + raw[-2:])
     Path("pickle.safetensors").write_bytes(pickle.dumps(_Payload(), protocol=2))
     for name in ("short", "corrupt"):
         shutil.copytree(fitted.export("onnx-fp32"), name)

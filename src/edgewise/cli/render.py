@@ -112,7 +112,7 @@ def render_run(folder: RunFolder, run: RunRecord, *, as_json: bool) -> None:
     if run.training is not None:
         out.print(
             f"\n[bold]{run.model}[/] validation top-1 [bold]{format_percent(run.training.best_top1)}[/] "
-            f"after {run.training.best_epoch} epochs"
+            f"(epoch {run.training.best_epoch} of {run.training.epochs[-1].epoch})"
         )
     if run.files:
         out.print(_file_table(run))
@@ -198,7 +198,7 @@ def render_answers(answers: Iterable[Answer], *, as_json: bool, out_dir: Path | 
         if as_json:
             top = [{"label": label, "probability": value} for label, value in answer.top]
             drawn = str(answer.drawn) if answer.drawn else None
-            rows.append({"path": name, "top": top, "error": answer.error, "drawn": drawn})
+            rows.append({"path": str(answer.path), "top": top, "error": answer.error, "drawn": drawn})
         elif answer.error:
             notes().print(f"[red]{_plain(name)}[/]: {_plain(answer.error)}", soft_wrap=True)
         else:

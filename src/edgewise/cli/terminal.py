@@ -33,4 +33,10 @@ def say_error(text: str) -> None:
 
 def print_json(value: object) -> None:
     """Write ``value`` as JSON to standard output."""
-    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+    try:
+        text = json.dumps(value, indent=2, ensure_ascii=False)
+        text.encode()
+    except UnicodeEncodeError:
+        # file names that are no UTF-8: escaped, they still name the same files
+        text = json.dumps(value, indent=2)
+    sys.stdout.write(text + "\n")

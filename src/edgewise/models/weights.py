@@ -8,11 +8,15 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from edgewise.blocks.state_hash import sha256_of_state
 from edgewise.errors import WeightsError, shown
 from edgewise.models.state_candidates import choose_candidate
 from edgewise.models.state_fitting import fit_state
-from edgewise.models.weight_files import read_weight_file
+from edgewise.models.weight_files import WeightFile, read_weight_file
 from edgewise.models.weight_source import locate_weights
+
+FINGERPRINT = "edgewise.sha256"
+"""Metadata of a safetensors file: `sha256_of_state` of its tensors."""
 
 
 @dataclass(frozen=True)
@@ -56,10 +60,20 @@ def load_weights(
         tensors, notes = fit_state(model, candidate.entries, new_head=new_head, allow_nonfinite=allow_nonfinite)
     except WeightsError as error:
         raise WeightsError(f"{shown(path)} {error}") from error.__cause__
+    _check_unaltered(path, file)
     with torch.no_grad():
         for name, tensor in tensors.items():
             target[name].copy_(tensor)
     return LoadReport(len(tensors), (*candidate.notes, *notes), file.metadata, file.sha256)
+
+
+def _check_unaltered(path: Path, file: WeightFile) -> None:
+    """Compare the tensors with the fingerprint that a run writes beside them."""
+    stated = file.metadata.get(FINGERPRINT)
+    if stated is not None and stated != sha256_of_state(file.content):
+        raise WeightsError(
+            f"{shown(path)} was altered after it was written: its tensors do not have the stated SHA-256"
+        )
 
 
 def read_metadata(path: Path) -> dict[str, str]:

@@ -109,7 +109,7 @@ def predict(source: str, patterns: Sequence[str], *, top: int = 5, out_dir: Path
     paths = find_pictures(patterns)
     predictor = open_predictor(source)
     if out_dir is not None:
-        _make(out_dir)
+        _check_free(out_dir)
     return (_answer(predictor, path, top, out_dir, number) for number, path in enumerate(paths))
 
 
@@ -140,6 +140,7 @@ def _answer(predictor: Predictor, path: Path, top: int, out_dir: Path | None, nu
         answers = predictor.answer(content, top)
         drawn = None
         if out_dir is not None:
+            _make(out_dir)
             drawn = out_dir / f"{number:04d}_{SAFE.sub('_', path.stem)[:60]}.png"
             draw_top5(decode(content), answers, drawn)
     except ImageError as error:
@@ -154,11 +155,16 @@ def numbered_folder() -> Path:
     return new_run_folder(Path("runs"), "predict").path
 
 
+def _check_free(out_dir: Path) -> None:
+    """Refuse a folder that holds files, before any work; it is made with the first picture."""
+    if out_dir.exists() and not out_dir.is_dir():
+        raise OutputError(f"{shown(out_dir)} is a file; give a new folder with --out")
+    if out_dir.is_dir() and any(out_dir.iterdir()):
+        raise OutputError(f"{shown(out_dir)} holds files already; give a new folder with --out")
+
+
 def _make(out_dir: Path) -> None:
     try:
         out_dir.mkdir(parents=True, exist_ok=True)
-        taken = any(out_dir.iterdir())
     except OSError as error:
-        raise OutputError(f"{shown(out_dir)} cannot be written: {error.strerror}") from error
-    if taken:
-        raise OutputError(f"{shown(out_dir)} holds files already; give a new folder with --out")
+        raise OutputError(f"{shown(out_dir)} cannot be written: {error.strerror}; give another with --out") from error

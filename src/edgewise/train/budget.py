@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -13,12 +14,15 @@ from torch import nn
 from edgewise.data.loader import Batch
 from edgewise.train.config import TrainConfig
 from edgewise.train.optimizer import make_optimizer
+from edgewise.train.schedule import Plan, make_plan
 from edgewise.train.task import Task
 
 WARM_UP_STEPS = 2
 TRIAL_STEPS = 8
 TRIAL_S = 8.0
 RECENT_STEPS = 20
+TARGET_EVALS = 40
+"""A budgeted run validates about this often: enough to see the curve, few enough to cost little."""
 MARGIN = 0.96
 """Share of the budget that is planned for; the rest is for validations that take longer than thought."""
 LATEST = 0.99
@@ -58,6 +62,29 @@ def measure_eval_s(model: nn.Module, num_images: int, config: TrainConfig) -> fl
         start = time.perf_counter()
         trial(images)
     return 1.3 * (time.perf_counter() - start) * num_images / len(images)
+
+
+def first_plan(
+    config: TrainConfig, steps_per_epoch: int, *, left_s: float | None = None, step_s: float = 0.0, eval_s: float = 0.0
+) -> tuple[Plan, int]:
+    """Return the plan of a run from its start, and how many epochs lie between validations.
+
+    Args:
+        config: its `epochs` are the most that the plan holds.
+        steps_per_epoch: optimiser steps in one.
+        left_s: seconds for steps and validations; None = no budget.
+        step_s: seconds of a step.
+        eval_s: seconds of a validation.
+    """
+    total, eval_every = config.epochs * steps_per_epoch, config.eval_every
+    if left_s is not None:
+        num_evals = min(TARGET_EVALS, max(1, math.ceil(left_s / (steps_per_epoch * step_s))))
+        total = min(total, affordable_steps(left_s, step_s, eval_s, num_evals))
+        eval_every = max(1, round(total / steps_per_epoch / TARGET_EVALS))
+    plan = make_plan(
+        epochs=config.epochs, steps_per_epoch=steps_per_epoch, warmup_epochs=config.warmup_epochs, total_steps=total
+    )
+    return plan, eval_every
 
 
 def affordable_steps(budget_s: float, step_s: float, eval_s: float, num_evals: int) -> int:

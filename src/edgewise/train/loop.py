@@ -9,39 +9,30 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import torch
 from pydantic import ValidationError
-from torch import nn
 
 from edgewise.data.augment import TrainTransform
 from edgewise.data.dataset import Dataset
 from edgewise.data.loader import Batch, EvalLoader, TrainLoader
-from edgewise.data.seeds import derived_seed
 from edgewise.data.transforms import EvalTransform
 from edgewise.errors import CheckpointError, Interrupted, NonFiniteLossError, OutputError, shown
-from edgewise.models.build import build
 from edgewise.records.peak_memory import peak_rss_bytes
 from edgewise.records.training import EpochRecord, EvalRecord, TrainRecord
-from edgewise.report.tables import write_results_csv
 from edgewise.spec.model import ModelSpec, dump_spec
-from edgewise.train.budget import LATEST, MARGIN, Pace, affordable_steps, measure_eval_s, measure_step_s, steps_within
-from edgewise.train.checkpoint import CheckpointStore, save_weights
+from edgewise.train.budget import LATEST, MARGIN, Pace, first_plan, measure_eval_s, measure_step_s, steps_within
+from edgewise.train.checkpoint import CheckpointStore
 from edgewise.train.config import TrainConfig
-from edgewise.train.ema import Ema
+from edgewise.train.learner import Learner
 from edgewise.train.listener import Listener, StepView
-from edgewise.train.optimizer import make_optimizer
-from edgewise.train.optimizer_state import flatten_optimizer, restore_optimizer
+from edgewise.train.outcome_files import OutcomeFiles
 from edgewise.train.run_folder import RunFolder
-from edgewise.train.schedule import make_plan
 from edgewise.train.signals import StopRequest
 from edgewise.train.state import LoopState
 from edgewise.train.task import Classification, Task
 
-TARGET_EVALS = 40
-"""A budgeted run validates about this often: enough to see the curve, few enough to cost little."""
 KEEP_VAL_BYTES = 512 * 2**20
 """Validation images are decoded once and kept, as uint8, while they fit into this."""
 
@@ -90,13 +81,7 @@ class _Run:
         begun = time.monotonic()
         config = self.config = job.config
         self.job, self.stop, self.listener = job, stop, job.listener
-        torch.manual_seed(derived_seed("init", config.seed) % 2**63)
-        self.model = build(job.spec, drop_rate=config.drop_rate, drop_path_rate=config.drop_path_rate)
-        layout = torch.channels_last if config.channels_last else torch.contiguous_format
-        self.model.to(device=config.device, memory_format=layout)  # type: ignore[call-overload]
-        self.ema = Ema(self.model, config.ema_decay) if config.ema_decay is not None else None
-        self.optimizer = make_optimizer(self.model, config)
-        self.scaler = torch.amp.GradScaler(torch.device(config.device).type, enabled=config.amp == "fp16")
+        self.learner = Learner(job.spec, config)
         self.task: Task = Classification(config, job.dataset.labels)
         self.loader = TrainLoader(
             job.dataset.train,
@@ -112,7 +97,16 @@ class _Run:
         self.micro_batches = min(config.accumulate, len(self.loader))
         self.steps_per_epoch = max(1, len(self.loader) // self.micro_batches)
         self.store = CheckpointStore(job.folder.checkpoints)
-        self.state = self._restore() or self._planned()
+        self.files = OutcomeFiles(
+            job.folder,
+            {
+                "edgewise.spec": dump_spec(job.spec),
+                "edgewise.labels": "\n".join(job.dataset.labels),
+                "edgewise.preprocessing": config.preprocessing.model_dump_json(),
+            },
+            job.listener,
+        )
+        self.state = self._restored() or self._planned()
         self.started = begun - self.state.elapsed_s
         self.saved_at = time.monotonic()
         self.pace = Pace()
@@ -151,45 +145,29 @@ class _Run:
                 return
 
     def _step(self, batches: Iterator[Batch]) -> None:
-        state, config = self.state, self.config
-        lr = config.lr * state.plan.lr_ratio(state.step, config.min_lr_ratio)
-        for group in self.optimizer.param_groups:
-            group["lr"] = lr
-        self.model.train()
+        state, learner = self.state, self.learner
+        lr = self.config.lr * state.plan.lr_ratio(state.step, self.config.min_lr_ratio)
+        learner.start_step(lr)
         loss = 0.0
         for micro in range(self.micro_batches):
             waiting = time.perf_counter()
             batch = next(batches)
             state.wait_s += time.perf_counter() - waiting
-            part = self.task.loss(self.model, batch, step=state.step, micro=micro) / self.micro_batches
+            part = self.task.loss(learner.model, batch, step=state.step, micro=micro) / self.micro_batches
             loss += part.item()
-            if not math.isfinite(loss):
-                self._fail_on("loss", loss, lr)
-            self.scaler.scale(part).backward()  # type: ignore[no-untyped-call]
+            self._require_number("loss", loss, lr)
+            learner.backward(part)
             state.images += len(batch.targets)
-        self._check_gradient(lr)
-        self.scaler.step(self.optimizer)
-        self.scaler.update()
-        self.optimizer.zero_grad(set_to_none=True)
-        if self.ema is not None:
-            self.ema.update(state.step)
+        self._require_number("gradient's norm", learner.gradient_norm(), lr)
+        learner.finish_step(state.step)
         state.step += 1
         state.loss_sum += loss
         state.loss_count += 1
         self._tell_step(loss, lr)
 
-    def _check_gradient(self, lr: float) -> None:
-        """Clip the gradient as configured, and refuse one that would put NaN into the weights."""
-        self.scaler.unscale_(self.optimizer)
-        gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
-        norm = nn.utils.get_total_norm(gradients)
-        # fp16's scaler meets infinite gradients now and then, and leaves such steps out itself
-        if not self.scaler.is_enabled() and not math.isfinite(norm.item()):
-            self._fail_on("gradient's norm", norm.item(), lr)
-        if self.config.clip_grad is not None:
-            nn.utils.clip_grads_with_norm_(self.model.parameters(), self.config.clip_grad, norm)
-
-    def _fail_on(self, what: str, value: float, lr: float) -> None:
+    def _require_number(self, what: str, value: float | None, lr: float) -> None:
+        if value is None or math.isfinite(value):
+            return
         epoch, within = divmod(self.state.step, self.steps_per_epoch)
         raise NonFiniteLossError(
             f"the {what} is {value} at step {self.state.step + 1} (epoch {epoch + 1}, batch {within + 1}, lr {lr:.3g}); "
@@ -226,64 +204,38 @@ class _Run:
         if not due or state.evaluated:
             return
         begun = time.monotonic()
-        result = self.task.evaluate(self._best_form, self._val_images())
-        self._require_finite(result)
+        answers = self._answers()
         record = EpochRecord(
             epoch=math.ceil(state.step / self.steps_per_epoch),
             step=state.step,
             elapsed_s=time.monotonic() - self.started,
-            lr=self.optimizer.param_groups[0]["lr"],
+            lr=self.learner.lr,
             train_loss=state.loss_sum / max(1, state.loss_count),
-            val_loss=result.loss,
-            val_top1=result.top1,
-            val_top5=result.top5,
+            val_loss=answers.loss,
+            val_top1=answers.top1,
+            val_top5=answers.top5,
             images_per_s=state.images_per_s,
             data_wait=state.data_wait,
         )
-        is_best = result.top1 > state.best_top1 and self._save_best(result)
+        is_best = answers.top1 > state.best_top1 and self.files.save_best(self.learner.best_form, answers, state)
         if is_best:
-            state.best_top1, state.best_epoch = result.top1, record.epoch
+            state.best_top1, state.best_epoch = answers.top1, record.epoch
         state.records.append(record)
         state.start_window()
-        with self._disk_may_fail("results.csv"):
-            write_results_csv(state.records, self.job.folder.results_csv)
-        if state.unwritten_answers is not None and not is_best:
-            self._write_answers(state.unwritten_answers)
+        self.files.write(state)
         state.eval_s = time.monotonic() - begun
         self.pace.leave_out(state.eval_s)
         self.listener.on_epoch(record, is_best)
 
-    def _require_finite(self, result: EvalRecord) -> None:
-        if not math.isfinite(result.loss):
+    def _answers(self) -> EvalRecord:
+        """Return the present weights' answers; weights that answer NaN are never kept."""
+        answers = self.task.evaluate(self.learner.best_form, self._val_images())
+        if not math.isfinite(answers.loss):
             raise NonFiniteLossError(
-                f"the validation loss is {result.loss} after step {self.state.step}; these weights were not saved; "
+                f"the validation loss is {answers.loss} after step {self.state.step}; these weights were not saved; "
                 f"try a lower lr or --clip-grad 1"
             )
-
-    def _require_best(self) -> None:
-        """Keep the last weights where the disk refused those of every validation."""
-        if self.state.best_epoch:
-            return
-        result = self.task.evaluate(self._best_form, self._val_images())
-        if not self._save_best(result):
-            self._save()
-            raise OutputError(
-                f"{shown(self.job.folder.best)} could not be written; free some space, then go on with: "
-                f"{self.job.resume_command}"
-            )
-        self.state.best_top1, self.state.best_epoch = result.top1, self.state.records[-1].epoch
-
-    @contextmanager
-    def _disk_may_fail(self, what: str) -> Iterator[None]:
-        """Let training go on where a file beside the checkpoints cannot be written; the next validation writes it again."""
-        try:
-            yield
-        except OSError as error:
-            self.listener.on_message(f"{what} was not written: {error.strerror}; training goes on")
-
-    @property
-    def _best_form(self) -> nn.Module:
-        return self.ema.model if self.ema is not None else self.model
+        return answers
 
     def _val_images(self) -> Sequence[Batch] | EvalLoader:
         """Return the validation batches, kept in memory after the first pass where they are small."""
@@ -295,27 +247,19 @@ class _Run:
         self.val_loader.close()
         return self.val_batches
 
-    def _save_best(self, answers: EvalRecord) -> bool:
-        """Keep the weights that gave ``answers``; False where the disk refuses, the older ones then stay the best."""
-        metadata = {
-            "edgewise.spec": dump_spec(self.job.spec),
-            "edgewise.labels": "\n".join(self.job.dataset.labels),
-            "edgewise.preprocessing": self.config.preprocessing.model_dump_json(),
-            "edgewise.step": str(self.state.step),
-            "edgewise.val_top1": repr(answers.top1),
-        }
-        result = save_weights(self.job.folder.best, self._best_form.state_dict(), metadata)
-        if result.reason:
-            self.listener.on_message(result.reason)
-        if result.ok:
-            self._write_answers(answers)
-        return result.ok
-
-    def _write_answers(self, answers: EvalRecord) -> None:
-        self.state.unwritten_answers = answers
-        with self._disk_may_fail("eval.json"):
-            answers.save(self.job.folder.eval_record)
-            self.state.unwritten_answers = None
+    def _require_best(self) -> None:
+        """Keep the last weights where the disk refused those of every validation."""
+        state = self.state
+        if state.best_epoch:
+            return
+        answers = self._answers()
+        if not self.files.save_best(self.learner.best_form, answers, state):
+            self._save()
+            raise OutputError(
+                f"{shown(self.job.folder.best)} could not be written; free some space, then go on with: "
+                f"{self.job.resume_command}"
+            )
+        state.best_top1, state.best_epoch = answers.top1, state.records[-1].epoch
 
     # ---- checkpoints
 
@@ -326,47 +270,24 @@ class _Run:
             self._save()
 
     def _save(self) -> bool:
-        state = self.state
-        state.elapsed_s = time.monotonic() - self.started
-        tensors = {f"model.{key}": value for key, value in self.model.state_dict().items()}
-        if self.ema is not None:
-            tensors |= {f"ema.{key}": value for key, value in self.ema.model.state_dict().items()}
-        optimizer_tensors, optimizer_plain = flatten_optimizer(self.optimizer)
-        tensors |= {f"optimizer.{key}": value for key, value in optimizer_tensors.items()}
-        plain = {
-            "loop": state.model_dump(mode="json"),
-            "optimizer": optimizer_plain,
-            "scaler": self.scaler.state_dict(),
-        }
         begun = time.monotonic()
-        result = self.store.save(state.step, tensors, plain)
+        self.state.elapsed_s = begun - self.started
+        tensors, plain = self.learner.state()
+        result = self.store.save(self.state.step, tensors, plain | {"loop": self.state.model_dump(mode="json")})
         self.saved_at = time.monotonic()
         if result.reason:
             self.listener.on_message(result.reason)
         if result.ok:
-            self.listener.on_save(state.step, self.saved_at - begun)
+            self.listener.on_save(self.state.step, self.saved_at - begun)
         return result.ok
 
-    def _restore(self) -> LoopState | None:
+    def _restored(self) -> LoopState | None:
         found = self.store.load_latest()
         if found is None:
             return None
         for line in found.skipped:
             self.listener.on_message(line)
-        parts: dict[str, dict[str, torch.Tensor]] = {"model": {}, "ema": {}, "optimizer": {}}
-        for key, tensor in found.tensors.items():
-            part, _, name = key.partition(".")
-            parts[part][name] = tensor
-        try:
-            self.model.load_state_dict(parts["model"])
-            if self.ema is not None:
-                self.ema.model.load_state_dict(parts["ema"])
-        except RuntimeError as error:
-            reason = " ".join(str(error).split())[:300]
-            raise CheckpointError(f"the checkpoint of step {found.step} is of another model: {reason}") from error
-        restore_optimizer(self.optimizer, parts["optimizer"], found.state["optimizer"])
-        if self.scaler.is_enabled():
-            self.scaler.load_state_dict(found.state["scaler"])
+        self.learner.load_state(found.tensors, found.state)
         try:
             state = LoopState.model_validate(found.state["loop"])
         except ValidationError as error:
@@ -378,12 +299,8 @@ class _Run:
     def _stop_if_asked(self) -> None:
         if self.stop.signal is None:
             return
-        saved = self._save()
-        what = (
-            f"saved at step {self.state.step}"
-            if saved
-            else "the state could not be saved; an older checkpoint is there"
-        )
+        saved = f"saved at step {self.state.step}"
+        what = saved if self._save() else "the state could not be saved; an older checkpoint is there"
         raise Interrupted(
             f"stopped by {self.stop.signal.name}, {what}; go on with: {self.job.resume_command}", self.stop.exit_code
         )
@@ -392,23 +309,15 @@ class _Run:
 
     def _planned(self) -> LoopState:
         config = self.config
-        total, eval_s = config.epochs * self.steps_per_epoch, 0.0
-        if config.time_budget_s is not None:
-            begun = time.monotonic()
-            step_s = measure_step_s(self.model, self.task, self.loader.epoch(0), config, self.micro_batches)
-            eval_s = measure_eval_s(self._best_form, len(self.job.dataset.val), config)
-            left = config.time_budget_s - (time.monotonic() - begun)
-            num_evals = min(TARGET_EVALS, max(1, math.ceil(left / (self.steps_per_epoch * step_s))))
-            total = min(total, affordable_steps(left, step_s, eval_s, num_evals))
-        plan = make_plan(
-            epochs=config.epochs,
-            steps_per_epoch=self.steps_per_epoch,
-            warmup_epochs=config.warmup_epochs,
-            total_steps=total,
-        )
-        epochs = total / self.steps_per_epoch
-        every = config.eval_every if config.time_budget_s is None else max(1, round(epochs / TARGET_EVALS))
-        return LoopState(plan=plan, eval_every_steps=every * self.steps_per_epoch, eval_s=eval_s)
+        if config.time_budget_s is None:
+            plan, _ = first_plan(config, self.steps_per_epoch)
+            return LoopState(plan=plan, eval_every_steps=config.eval_every * self.steps_per_epoch)
+        begun = time.monotonic()
+        step_s = measure_step_s(self.learner.model, self.task, self.loader.epoch(0), config, self.micro_batches)
+        eval_s = measure_eval_s(self.learner.best_form, len(self.job.dataset.val), config)
+        left_s = config.time_budget_s - (time.monotonic() - begun)
+        plan, eval_every = first_plan(config, self.steps_per_epoch, left_s=left_s, step_s=step_s, eval_s=eval_s)
+        return LoopState(plan=plan, eval_every_steps=eval_every * self.steps_per_epoch, eval_s=eval_s)
 
     def _keep_to_budget(self) -> None:
         """Re-plan where the clock says that the run will end too late, or has time for over 3 % more steps."""
@@ -429,9 +338,7 @@ class _Run:
 
     def _finish(self) -> TrainRecord:
         state = self.state
-        if state.unwritten_answers is not None:
-            state.unwritten_answers.save(self.job.folder.eval_record)
-        write_results_csv(state.records, self.job.folder.results_csv)
+        self.files.finish(state)
         record = TrainRecord(
             epochs=tuple(state.records),
             best_epoch=state.best_epoch,

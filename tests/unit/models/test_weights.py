@@ -9,8 +9,9 @@ from huggingface_hub.errors import LocalEntryNotFoundError, RemoteEntryNotFoundE
 from safetensors.torch import save_file
 from torch import nn
 
+from edgewise.blocks.state_hash import sha256_of_state
 from edgewise.errors import MissingExtraError, WeightsError
-from edgewise.models.weights import load_weights
+from edgewise.models.weights import FINGERPRINT, load_weights
 
 
 def model(in_chs: int = 3, num_classes: int = 5, seed: int = 0) -> nn.Module:
@@ -337,3 +338,16 @@ def test_sources_that_are_none_are_said_without_asking_the_hub(tmp_path, monkeyp
     (tmp_path / "here").mkdir()
     assert reason in refused(model(), source)
     assert hub.asked == []
+
+
+def test_a_fingerprint_beside_the_tensors_is_checked(tmp_path):
+    state = trained()
+    path = tmp_path / "best.safetensors"
+    save_file(state, path, {FINGERPRINT: sha256_of_state(state)})
+    net = model()
+    load_weights(net, path)
+    check(net, state)
+    raw = bytearray(path.read_bytes())
+    raw[-3] ^= 1
+    path.write_bytes(raw)
+    assert "was altered after it was written" in refused(model(), path)

@@ -9,7 +9,9 @@ import pytest
 from edgewise.errors import BudgetError, ConfigError, UnknownNameError
 from edgewise.models.catalogue import CATALOGUE
 from edgewise.pipeline import choose as module
+from edgewise.pipeline import fit as fit_module
 from edgewise.pipeline.choose import Budget, choose
+from edgewise.pipeline.fit import FitRequest
 from edgewise.pipeline.listener import JobListener
 
 BY_MACS = [entry.name for entry in sorted(CATALOGUE.values(), key=lambda entry: entry.macs)]
@@ -96,3 +98,22 @@ def test_other_bad_budgets(clock) -> None:
         Budget(max_ms=1, runtime="torch", threads=0, num_classes=2).check()
     with pytest.raises(UnknownNameError, match="unknown runtime 'ort'"):
         Budget(max_ms=1, runtime="ort", threads=1, num_classes=2).check()
+
+
+def test_a_model_that_was_asked_for_is_the_only_candidate(clock) -> None:
+    choice = choose(_budget(1e5, models=(SMALL,)), Ear())
+    assert clock.asked == [SMALL]
+    assert [(each.name, each.chosen) for each in choice.candidates] == [(SMALL, True)]
+    assert choice.reason.startswith(f"{SMALL} was asked for and takes ")
+
+
+def test_a_model_that_was_asked_for_and_is_too_slow(clock) -> None:
+    with pytest.raises(
+        BudgetError, match=f"^{SMALL} does not meet --max-ms 0.5 .* the fastest is {SMALL} with 1.86 ms"
+    ):
+        choose(_budget(0.5, models=(SMALL,)), Ear())
+
+
+def test_fit_measures_only_the_model_that_was_asked_for() -> None:
+    assert fit_module._budget(FitRequest(data="x", max_ms=3.0, model=SMALL), 4).models == (SMALL,)
+    assert fit_module._budget(FitRequest(data="x", max_ms=3.0), 4).models == tuple(CATALOGUE)

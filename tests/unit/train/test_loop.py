@@ -14,7 +14,7 @@ from edgewise.data.augment import AugmentConfig
 from edgewise.data.loader import Batch
 from edgewise.errors import CheckpointError, NonFiniteLossError, OutputError
 from edgewise.report import tables
-from edgewise.train import budget, checkpoint_folder, loop
+from edgewise.train import budget, checkpoint_folder, learner, loop, outcome_files
 from edgewise.train.checkpoint import CheckpointStore, SaveResult
 from edgewise.train.listener import Listener
 from edgewise.train.loop import train
@@ -220,7 +220,7 @@ def test_a_disk_full_in_mid_checkpoint_lets_training_go_on_with_the_older_one_wh
 
 
 def test_a_table_that_cannot_be_written_is_told_and_written_later(tmp_path, monkeypatch, whole):
-    monkeypatch.setattr(loop, "write_results_csv", FullFrom(tables.write_results_csv, {1, 3}))
+    monkeypatch.setattr(outcome_files, "write_results_csv", FullFrom(tables.write_results_csv, {1, 3}))
     watch = Watch()
     train(job(tmp_path / "run", listener=watch))
     text = "results.csv was not written: No space left on device; training goes on"
@@ -232,7 +232,7 @@ def test_a_table_that_cannot_be_written_is_told_and_written_later(tmp_path, monk
 def test_answers_that_cannot_be_written_are_written_later_even_by_another_process(
     tmp_path, monkeypatch, whole, stop_after, failing
 ):
-    record = loop.EvalRecord
+    record = outcome_files.EvalRecord
     inner = record.save
     calls = FullFrom(inner, failing)
     monkeypatch.setattr(record, "save", lambda answers, path: calls(answers, path))  # noqa: PLW0108 - a method
@@ -250,7 +250,7 @@ def test_answers_that_cannot_be_written_are_written_later_even_by_another_proces
 
 
 def refuse_weights(monkeypatch, calls: set[int]) -> None:
-    inner, count = loop.save_weights, Counter()
+    inner, count = outcome_files.save_weights, Counter()
 
     def save(path, *args):
         count["calls"] += 1
@@ -258,7 +258,7 @@ def refuse_weights(monkeypatch, calls: set[int]) -> None:
             return SaveResult(ok=False, path=None, bytes_needed=9, reason="best.safetensors was not saved")
         return inner(path, *args)
 
-    monkeypatch.setattr(loop, "save_weights", save)
+    monkeypatch.setattr(outcome_files, "save_weights", save)
 
 
 def test_best_weights_that_cannot_be_saved_are_not_called_the_best(tmp_path, monkeypatch):
@@ -341,7 +341,7 @@ class Plain(nn.Module):
 
 
 def test_two_batches_of_four_make_the_step_of_one_of_eight(tmp_path, monkeypatch):
-    monkeypatch.setattr(loop, "build", lambda *_args, **_kwargs: Plain())
+    monkeypatch.setattr(learner, "build", lambda *_args, **_kwargs: Plain())
     quiet = AugmentConfig(randaug_layers=0)
     ends = {}
     for batch, accumulate in ((8, 1), (4, 2), (4, 1)):
@@ -392,7 +392,7 @@ class Clock:
 
         monkeypatch.setattr(Classification, "loss", loss)
         monkeypatch.setattr(Classification, "evaluate", timed_evaluate)
-        monkeypatch.setattr(loop, "build", lambda *_args, **_kwargs: Plain())
+        monkeypatch.setattr(learner, "build", lambda *_args, **_kwargs: Plain())
 
 
 @pytest.mark.parametrize(

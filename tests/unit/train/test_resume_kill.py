@@ -30,7 +30,7 @@ from edgewise.pipeline import training
 from edgewise.pipeline.listener import JobListener
 from edgewise.pipeline.training import resume, start
 from edgewise.records.run import Job
-from edgewise.train import checkpoint, loop, task
+from edgewise.train import checkpoint, loop, outcome_files, task
 from edgewise.train.run_folder import RunFolder
 
 torch.set_num_threads(1)
@@ -74,7 +74,7 @@ def run(path, die_at):
     watch = Watch(f"{path}.log", die_at)
     watch.say("new process")
     checkpoint.CheckpointStore.save = watched("save", checkpoint.CheckpointStore.save, watch)
-    loop.save_weights = watched("weights", loop.save_weights, watch)
+    outcome_files.save_weights = watched("weights", outcome_files.save_weights, watch)
     task.Classification.evaluate = watched("validation", task.Classification.evaluate, watch)
     os.fsync = watched("fsync", os.fsync, watch)
     inner = task.Classification.loss
