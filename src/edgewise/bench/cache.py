@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from edgewise.data.cache import cache_folder
 from edgewise.records.environment import cpu_name, installed_versions, usable_cores
 from edgewise.records.files import write_atomically
 
@@ -51,11 +51,8 @@ class LatencyKey:
 
 
 def default_path() -> Path:
-    """Return the cache's file: under EDGEWISE_CACHE, else XDG_CACHE_HOME/edgewise, else ~/.cache/edgewise."""
-    if own := os.environ.get("EDGEWISE_CACHE"):
-        return Path(own) / "latency.json"
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "edgewise" / "latency.json"
+    """Return the cache's file in Edgewise's cache folder."""
+    return cache_folder() / "latency.json"
 
 
 class LatencyCache:

@@ -65,51 +65,50 @@ def choose(budget: Budget, listener: JobListener, cache: LatencyCache | None = N
     budget.check()
     cache = cache or LatencyCache()
     candidates: list[Candidate] = []
-    fastest: tuple[float, str] | None = None
+    hopeless = ""
     entries = sorted(map(find, budget.models), key=lambda entry: entry.macs)
     for done, entry in enumerate(entries):
         listener.on_progress(done, len(entries))
         img_size = budget.img_size or entry.img_size
-        if fastest is not None and candidates[-1].latency_ms is None:
-            candidates.append(_unmeasured(entry, img_size, candidates[-1].note))
-            continue
-        last = candidates[-1] if candidates else None
-        if last is not None and last.latency_ms is not None and last.latency_ms > HOPELESS * budget.max_ms:
-            note = f"not tried: {last.name}, with fewer multiplications, already takes {format_ms(last.latency_ms)}"
-            candidates.append(_unmeasured(entry, img_size, note))
+        if hopeless:
+            candidates.append(_candidate(entry, img_size, None, "not tried", hopeless))
             continue
         latency_ms, remembered = _latency(entry, img_size, budget, cache)
-        fastest = min(fastest or (latency_ms, entry.name), (latency_ms, entry.name))
-        inside = latency_ms <= budget.max_ms
+        verdict = "inside" if latency_ms <= budget.max_ms else "too slow"
+        note = "remembered from an earlier measurement" if remembered else ""
+        candidates.append(_candidate(entry, img_size, latency_ms, verdict, note))
         listener.on_result(
             f"{entry.name} at {img_size} px: {format_ms(latency_ms)}{' (remembered)' if remembered else ''}, "
-            f"published top-1 {format_percent(entry.top1)}{'' if inside else ', too slow'}"
+            f"published top-1 {format_percent(entry.top1)}{', too slow' if verdict == 'too slow' else ''}"
         )
-        candidates.append(
-            Candidate(
-                name=entry.name,
-                img_size=img_size,
-                published_top1=entry.top1,
-                macs=entry.macs,
-                params=entry.params,
-                latency_ms=latency_ms,
-                verdict="inside" if inside else "too slow",
-                chosen=False,
-                note="remembered from an earlier measurement" if remembered else "",
-            )
-        )
+        if latency_ms > HOPELESS * budget.max_ms:
+            hopeless = f"not tried: {entry.name}, with fewer multiplications, already takes {format_ms(latency_ms)}"
     listener.on_progress(len(entries), len(entries))
-    return _decided(budget, candidates, fastest)
+    return _decided(budget, candidates)
 
 
-def _decided(budget: Budget, candidates: list[Candidate], fastest: tuple[float, str] | None) -> Choice:
-    assert fastest is not None
+def _candidate(entry: Entry, img_size: int, latency_ms: float | None, verdict: str, note: str) -> Candidate:
+    return Candidate(
+        name=entry.name,
+        img_size=img_size,
+        published_top1=entry.top1,
+        macs=entry.macs,
+        params=entry.params,
+        latency_ms=latency_ms,
+        verdict=verdict,
+        chosen=False,
+        note=note,
+    )
+
+
+def _decided(budget: Budget, candidates: list[Candidate]) -> Choice:
     inside = [each for each in candidates if each.verdict == "inside"]
     if not inside:
+        fastest_ms, fastest = min((each.latency_ms, each.name) for each in candidates if each.latency_ms is not None)
         what = "no model meets" if len(budget.models) > 1 else f"{budget.models[0]} does not meet"
         raise BudgetError(
             f"{what} --max-ms {budget.max_ms:g} in {budget.runtime} with {budget.threads} thread(s) on this machine; "
-            f"the fastest is {fastest[1]} with {format_ms(fastest[0])}: allow that much, or give a smaller --img-size"
+            f"the fastest is {fastest} with {format_ms(fastest_ms)}: allow that much, or give a smaller --img-size"
         )
     best = max(inside, key=lambda each: each.published_top1)
     if len(budget.models) == 1:
@@ -129,20 +128,6 @@ def _choice(budget: Budget, candidates: list[Candidate], best: Candidate, reason
         threads=budget.threads,
         candidates=tuple(each.model_copy(update={"chosen": each is best}) for each in candidates),
         reason=reason,
-    )
-
-
-def _unmeasured(entry: Entry, img_size: int, note: str) -> Candidate:
-    return Candidate(
-        name=entry.name,
-        img_size=img_size,
-        published_top1=entry.top1,
-        macs=entry.macs,
-        params=entry.params,
-        latency_ms=None,
-        verdict="not tried",
-        chosen=False,
-        note=note,
     )
 
 
