@@ -80,8 +80,8 @@ class Learner:
         tensors |= {f"optimizer.{key}": value for key, value in optimizer_tensors.items()}
         return tensors, {"optimizer": optimizer_plain, "scaler": self.scaler.state_dict()}
 
-    def load_state(self, tensors: Mapping[str, torch.Tensor], plain: Mapping[str, Any]) -> None:
-        """Put back what `state` gave.
+    def load_state(self, tensors: Mapping[str, torch.Tensor], plain: Mapping[str, Any], where: str) -> None:
+        """Put back what `state` gave; ``where`` it comes from is named in errors.
 
         Raises:
             CheckpointError: it is the state of another model or optimiser.
@@ -96,7 +96,7 @@ class Learner:
                 self.ema.model.load_state_dict(parts["ema"])
         except RuntimeError as error:
             reason = " ".join(str(error).split())[:300]
-            raise CheckpointError(f"the checkpoint is of another model: {reason}") from error
+            raise CheckpointError(f"{where} is of another model: {reason}") from error
         restore_optimizer(self.optimizer, parts["optimizer"], plain["optimizer"])
         if self.scaler.is_enabled():
             self.scaler.load_state_dict(plain["scaler"])

@@ -287,11 +287,12 @@ class _Run:
             return None
         for line in found.skipped:
             self.listener.on_message(line)
-        self.learner.load_state(found.tensors, found.state)
+        where = f"the checkpoint of step {found.step}"
+        self.learner.load_state(found.tensors, found.state, where)
         try:
             state = LoopState.model_validate(found.state["loop"])
         except ValidationError as error:
-            raise CheckpointError(f"the checkpoint of step {found.step} is of another version of Edgewise") from error
+            raise CheckpointError(f"{where} is of another version of Edgewise") from error
         state.resumed += 1
         self.listener.on_message(f"resumed at step {state.step} of {state.plan.total_steps}")
         return state
