@@ -50,7 +50,7 @@ def digits(img_size: int) -> TrainConfig:
         preprocessing=Preprocessing(
             img_size=img_size, crop_pct=1.0, interpolation="bilinear", mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)
         ),
-        epochs=14,
+        epochs=11,
         batch=64,
         lr=3e-3,
         warmup_epochs=1,
