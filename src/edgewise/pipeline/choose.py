@@ -92,7 +92,7 @@ def _candidate(entry: Entry, img_size: int, latency_ms: float | None, verdict: s
         name=entry.name,
         img_size=img_size,
         published_top1=entry.top1,
-        macs=entry.macs,
+        macs=entry.macs if img_size == entry.img_size else None,
         params=entry.params,
         latency_ms=latency_ms,
         verdict=verdict,

@@ -19,7 +19,8 @@ class Candidate(Record):
     name: str
     img_size: int
     published_top1: float
-    macs: int
+    macs: int | None
+    """At the size that the counts are published for; absent at another `img_size`."""
     params: int
     latency_ms: float | None
     """Absent when it was not measured; `note` then says why."""

@@ -9,7 +9,7 @@ import re
 import struct
 from functools import lru_cache
 from importlib import resources
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 from markupsafe import Markup, escape
@@ -92,7 +92,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters.update({name: getattr(formatting, f"format_{name}") for name in FILTERS})
-    environment.filters.update(is_tiny_picture=is_tiny_picture, breakable=breakable)
+    environment.filters.update(is_tiny_picture=is_tiny_picture, breakable=breakable, file_name=file_name)
     environment.globals.update(share_bar=share_bar, interval_bar=interval_bar)
     return environment
 
@@ -109,6 +109,11 @@ def is_tiny_picture(png_base64: str) -> bool:
     except binascii.Error:
         return False
     return len(head) == 24 and struct.unpack(">I", head[16:20])[0] < TINY_PICTURE
+
+
+def file_name(path: str) -> str:
+    """Return the last part of a path: a report is shown to others, whom the folders of this machine do not concern."""
+    return PurePath(path).name or path
 
 
 def breakable(name: str) -> Markup:

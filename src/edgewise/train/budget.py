@@ -79,7 +79,7 @@ def first_plan(
     total, eval_every = config.epochs * steps_per_epoch, config.eval_every
     if left_s is not None:
         num_evals = min(TARGET_EVALS, max(1, math.ceil(left_s / (steps_per_epoch * step_s))))
-        total = min(total, affordable_steps(left_s, step_s, eval_s, num_evals))
+        total = whole_epochs(min(total, affordable_steps(left_s, step_s, eval_s, num_evals)), steps_per_epoch)
         eval_every = max(1, round(total / steps_per_epoch / TARGET_EVALS))
     plan = make_plan(
         epochs=config.epochs, steps_per_epoch=steps_per_epoch, warmup_epochs=config.warmup_epochs, total_steps=total
@@ -90,6 +90,14 @@ def first_plan(
 def affordable_steps(budget_s: float, step_s: float, eval_s: float, num_evals: int) -> int:
     """Return how many steps fit beside the validations; at least 1."""
     return max(1, int((MARGIN * budget_s - num_evals * eval_s) / step_s))
+
+
+def whole_epochs(steps: int, steps_per_epoch: int) -> int:
+    """Return ``steps`` without the last part of an epoch, in runs of ten or more.
+
+    A last epoch of a step or two would be validated once more for nothing, and its mean loss be that of a step or two.
+    """
+    return steps if steps < 10 * steps_per_epoch else steps - steps % steps_per_epoch
 
 
 class Pace:

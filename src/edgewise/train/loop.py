@@ -22,7 +22,16 @@ from edgewise.errors import CheckpointError, Interrupted, NonFiniteLossError, Ou
 from edgewise.records.peak_memory import peak_rss_bytes
 from edgewise.records.training import EpochRecord, EvalRecord, TrainRecord
 from edgewise.spec.model import ModelSpec, dump_spec
-from edgewise.train.budget import LATEST, MARGIN, Pace, first_plan, measure_eval_s, measure_step_s, steps_within
+from edgewise.train.budget import (
+    LATEST,
+    MARGIN,
+    Pace,
+    first_plan,
+    measure_eval_s,
+    measure_step_s,
+    steps_within,
+    whole_epochs,
+)
 from edgewise.train.checkpoint import CheckpointStore
 from edgewise.train.config import TrainConfig
 from edgewise.train.learner import Learner
@@ -335,7 +344,8 @@ class _Run:
         state = self.state
         left = until_s - (time.monotonic() - self.started)
         more = steps_within(left, self.pace.step_s, state.eval_s, state.eval_every_steps)
-        return min(self.config.epochs * self.steps_per_epoch, state.step + more)
+        total = min(self.config.epochs * self.steps_per_epoch, state.step + more)
+        return max(state.step, whole_epochs(total, self.steps_per_epoch))
 
     def _finish(self) -> TrainRecord:
         state = self.state

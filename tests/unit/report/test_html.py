@@ -249,3 +249,14 @@ def test_only_small_pictures_are_tiny():
     assert not html.is_tiny_picture(make_picture(96))
     assert not html.is_tiny_picture("no base64 !")
     assert not html.is_tiny_picture("")
+
+
+def test_the_data_set_is_named_without_its_folders_and_unknown_macs_are_a_dash():
+    run = make_full_run()
+    data = run.data.model_copy(update={"source": "/home/someone/private/photos.tar"})
+    choice = run.choice.model_copy(
+        update={"candidates": tuple(each.model_copy(update={"macs": None}) for each in run.choice.candidates)}
+    )
+    page = render_report(run.model_copy(update={"data": data, "choice": choice})).replace("<wbr>", "")
+    assert "photos.tar" in page
+    assert "private" not in page

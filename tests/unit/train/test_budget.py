@@ -56,3 +56,8 @@ def test_no_time_for_a_step_beside_the_last_validation_means_none(left):
 def test_a_first_plan_has_at_least_one_step():
     assert affordable_steps(1.0, 10.0, 5.0, 3) == 1
     assert affordable_steps(100.0, 1.0, 2.0, 3) == 90
+
+
+@pytest.mark.parametrize(("steps", "whole"), [(29, 29), (30, 30), (32, 30), (35, 33), (0, 0)])
+def test_long_runs_end_with_an_epoch(steps, whole):
+    assert budget.whole_epochs(steps, 3) == whole
