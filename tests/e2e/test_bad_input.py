@@ -110,7 +110,7 @@ WITH_A_RUN = [
     ("predict RUN missing.png", "'missing.png' names no picture; give files"),
     ("predict RUN empty", "'empty' names no picture"),
     ("predict RUN photos/red --top 0", "top is 0; must be 1 or more"),
-    ("predict RUN photos/red --out plain.txt", "'plain.txt' cannot be written"),
+    ("predict RUN photos/red --out plain.txt", "'plain.txt' is a file"),
     ("export RUN --out full", "'full' holds files and is no earlier export; give the name of a new folder"),
     ("export RUN --out plain.txt", "'plain.txt' is no folder"),
     ("export RUN --out new --format onx", "unknown format 'onx'; did you mean 'onnx'"),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from edgewise.cli.terminal import console, notes, print_json
 from edgewise.errors import shown
-from edgewise.report.formatting import format_bytes, format_count, format_ms, format_percent
+from edgewise.report.formatting import format_bytes, format_count, format_ms, format_percent, format_threads
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -30,7 +30,13 @@ def _table(*columns: str, title: str | None = None) -> Table:
 
     table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False)
     for column in columns:
-        table.add_column(column.rstrip(">"), justify="right" if column.endswith(">") else "left", overflow="fold")
+        # names may fold; numbers stay whole
+        table.add_column(
+            column.rstrip(">"),
+            justify="right" if column.endswith(">") else "left",
+            overflow="fold",
+            no_wrap=column not in ("what", "name", "file", "class", "found", "output", "part", "kind"),
+        )
     return table
 
 
@@ -86,7 +92,7 @@ def render_info(name: str, img_size: int | None, *, layers: bool, as_json: bool)
     out = console()
     out.print(f"[bold]{entry.name}[/]  {entry.paper_name}, published top-1 {format_percent(entry.top1)}")
     out.print(f"[dim]{entry.source}; counts below at {side} px, batch 1[/]")
-    table = _table("part", "kind", "output (N, C, H, W)", "params>", "MACs>", "share>", "activations>")
+    table = _table("part", "kind", "output", "params>", "MACs>", "share>", "activations>")
     for part in report.blocks if layers else report.stages:
         table.add_row(
             part.path,
@@ -133,7 +139,7 @@ def _file_table(run: RunRecord) -> Table:
             format_percent(file.top1),
             format_percent(file.agreement),
             format_ms(measured.latency_ms) if measured else "",
-            f"{measured.ci_low_ms:.3g}-{measured.ci_high_ms:.3g} ms" if measured else "",
+            f"{measured.ci_low_ms:#.3g}-{measured.ci_high_ms:#.3g} ms" if measured else "",
             measured.verdict if measured else "",
         )
     return table
@@ -242,16 +248,25 @@ def render_measurements(measurements: Sequence[Measurement], *, as_json: bool) -
     if as_json:
         print_json([each.model_dump(mode="json") for each in measurements])
         return
-    table = _table("what", "runtime", "size>", "latency>", "95 %", "p90>", "images/s>", "verdict")
+
+    def place(each: Measurement) -> str:
+        return f"{each.runtime}, {format_threads(each.threads)}, batch {each.batch}"
+
+    places = {place(each) for each in measurements}
+    table = _table(
+        "what",
+        "latency>",
+        "95 %",
+        "size>",
+        "verdict",
+        title=", ".join(places) if len(places) == 1 else None,
+    )
     for each in measurements:
         table.add_row(
-            _plain(each.name),
-            f"{each.runtime}, {each.threads} thread{'s' if each.threads > 1 else ''}",
-            format_bytes(each.file_bytes),
+            _plain(each.name if len(places) == 1 else f"{each.name} ({place(each)})"),
             format_ms(each.latency_ms),
-            f"{each.ci_low_ms:.3g}-{each.ci_high_ms:.3g} ms",
-            format_ms(each.p90_ms),
-            f"{each.images_per_s:.0f}",
+            f"{each.ci_low_ms:#.3g}-{each.ci_high_ms:#.3g} ms",
+            format_bytes(each.file_bytes),
             each.verdict,
         )
     console().print(table)

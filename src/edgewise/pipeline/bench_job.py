@@ -63,6 +63,8 @@ def bench_all(
         raise ConfigError(f"batch is {batch}; must be 1 or more")
     if img_size is not None:
         check_img_size(img_size)
+    if runtime is not None:
+        get_runtime(runtime)
     with tempfile.TemporaryDirectory(prefix="edgewise-") as temporary:
         how = How(runtime=runtime, threads=threads, batch=batch, img_size=img_size)
         cases = [_case(each, Path(temporary) / str(number), how, listener) for number, each in enumerate(what)]
@@ -110,7 +112,7 @@ def _exported_case(what: str, folder: Path, how: How, listener: JobListener) -> 
     artifact = export(model, folder, format=format_, preprocessing=preprocessing, model_name=name)
     side = preprocessing.img_size
     return Case(
-        name=name if what in catalogue.CATALOGUE else f"{what} ({name})",
+        name=what,
         path=folder / artifact.files[0],
         runtime=runtime,
         format=format_,
