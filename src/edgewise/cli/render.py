@@ -150,7 +150,7 @@ def _say_next(folder: RunFolder, run: RunRecord) -> None:
 
     best = next((file for file in reversed(run.files) if file.artifact is not None), None)
     where = folder.exports / best.name if best is not None else folder.path
-    lines = [f"edgewise predict {shlex.quote(str(folder.path))} PICTURE.jpg --out answers"]
+    lines = [f"edgewise predict {shlex.quote(str(folder.path))} PICTURE.jpg"]
     if best is not None:
         lines.append(f"edgewise bench {shlex.quote(str(where))} --threads 2")
     if run.name.startswith("quickstart"):
