@@ -15,12 +15,12 @@ from edgewise.errors import BudgetError, ConfigError
 from edgewise.models.build import build
 from edgewise.models.catalogue import CATALOGUE, Entry, find
 from edgewise.pipeline.listener import JobListener
+from edgewise.pipeline.network import network_spec
 from edgewise.records.artifact import Preprocessing
 from edgewise.records.environment import usable_cores
 from edgewise.records.run import Candidate, Choice
 from edgewise.report.formatting import format_ms, format_percent
 from edgewise.spec.model import ModelSpec, dump_spec
-from edgewise.spec.scale import fit_resolution
 
 HOPELESS = 3.0
 """A candidate is not measured when a smaller one already takes this many times the budget."""
@@ -36,6 +36,7 @@ class Budget:
     num_classes: int
     img_size: int | None = None
     """Side in pixels for all candidates; each model's own by default."""
+    width_mult: float = 1.0
     models: tuple[str, ...] = tuple(CATALOGUE)
     """The candidates' names."""
 
@@ -133,7 +134,7 @@ def _choice(budget: Budget, candidates: list[Candidate], best: Candidate, reason
 
 def _latency(entry: Entry, img_size: int, budget: Budget, cache: LatencyCache) -> tuple[float, bool]:
     """Return the latency in ms and whether it was remembered."""
-    spec = fit_resolution(entry.spec(), img_size).model_copy(update={"num_classes": budget.num_classes})
+    spec = network_spec(entry.name, img_size=img_size, num_classes=budget.num_classes, width_mult=budget.width_mult)
     key = LatencyKey.here(
         runtime=budget.runtime,
         runtime_version=get_runtime(budget.runtime).availability().version,

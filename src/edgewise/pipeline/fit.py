@@ -156,5 +156,6 @@ def _budget(request: FitRequest, num_classes: int) -> Budget:
         threads=request.threads,
         num_classes=num_classes,
         img_size=request.img_size,
+        width_mult=request.overrides.get("width_mult") or 1.0,
         models=tuple(CATALOGUE) if request.model is None else (request.model,),
     )

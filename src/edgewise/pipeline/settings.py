@@ -54,10 +54,20 @@ def resolve_config(
         fields["preprocessing"] |= {"img_size": img_size}
     fields["threads"] = usable_cores()
     fields["device"] = check_device(given.pop("device", None))
+    fields["workers"] = default_workers(fields["device"], usable_cores())
     fields["augment"] |= {key: given.pop(key) for key in AUGMENT_FIELDS & given.keys()}
     if given.get("time_budget_s") is not None and "epochs" not in given:
         fields["epochs"] = 100_000  # the clock decides
     return make_config(**fields | given)
+
+
+def default_workers(device: str, num_cores: int) -> int:
+    """Return how many processes load images where nothing was said; the count changes no batch.
+
+    On an accelerator the processor has nothing else to do. On a CPU the network needs the cores itself: up to 3 of them, a
+    worker only takes turns with it (on 2 cores, 0, 1 and 2 workers trained equally fast here).
+    """
+    return num_cores // 4 if device == "cpu" else min(8, max(1, num_cores - 1))
 
 
 def check_device(device: str | None) -> str:

@@ -12,9 +12,9 @@ from edgewise.data.augment import TrainTransform
 from edgewise.data.dataset import Dataset
 from edgewise.data.loader import TrainLoader
 from edgewise.errors import OutputError, ResumeMismatchError, shown
-from edgewise.models import catalogue
 from edgewise.pipeline.datasets import open_named
 from edgewise.pipeline.listener import JobListener
+from edgewise.pipeline.network import network_spec
 from edgewise.records.data import DataSummary
 from edgewise.records.files import write_atomically
 from edgewise.records.run import Job
@@ -22,20 +22,10 @@ from edgewise.records.training import EvalRecord, TrainRecord
 from edgewise.report.plots import plot_confusion, plot_curves
 from edgewise.report.sheet import contact_sheet
 from edgewise.spec.model import ModelSpec, dump_spec, parse_spec
-from edgewise.spec.scale import fit_resolution, scale_width
 from edgewise.train.config import TrainConfig, differences, load_config, save_config
 from edgewise.train.loop import TrainJob, train
 from edgewise.train.run_folder import RunFolder, open_run_folder
 from edgewise.train.run_lock import RunLock
-
-
-def network_for(config: TrainConfig, num_classes: int) -> ModelSpec:
-    """Return the rows of the config's model, adapted to its width, input size and class count."""
-    spec = catalogue.find(config.model).spec()
-    if config.width_mult != 1.0:
-        spec = scale_width(spec, config.width_mult, scale_head=True)
-    spec = fit_resolution(spec, config.preprocessing.img_size)
-    return spec.model_copy(update={"num_classes": num_classes, "in_chans": len(config.preprocessing.mean)})
 
 
 def start(folder: RunFolder, job: Job, config: TrainConfig, dataset: Dataset, listener: JobListener) -> TrainRecord:
@@ -45,7 +35,13 @@ def start(folder: RunFolder, job: Job, config: TrainConfig, dataset: Dataset, li
         OutputError: the folder cannot be written or is taken.
         TrainingError: as `train.loop.train`.
     """
-    spec = network_for(config, len(dataset.labels))
+    spec = network_spec(
+        config.model,
+        img_size=config.preprocessing.img_size,
+        num_classes=len(dataset.labels),
+        width_mult=config.width_mult,
+        in_chans=len(config.preprocessing.mean),
+    )
     folder.create()
     try:
         _write_inputs(folder, job, config, spec, dataset)

@@ -8,7 +8,7 @@ import pytest
 
 from edgewise.errors import ConfigError, OutputError
 from edgewise.pipeline.datasets import absolute, open_named
-from edgewise.pipeline.settings import parse_duration, resolve_config
+from edgewise.pipeline.settings import default_workers, parse_duration, resolve_config
 from edgewise.train.run_folder import new_run_folder
 
 
@@ -89,3 +89,10 @@ def test_a_project_that_cannot_be_written(tmp_path, monkeypatch) -> None:
     with pytest.raises(OutputError, match="is read-only; give --project another folder"):
         new_run_folder(tmp_path / "runs", "fit")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("device", "num_cores", "workers"), [("cpu", 1, 0), ("cpu", 2, 0), ("cpu", 8, 2), ("cuda:0", 16, 8), ("mps", 1, 1)]
+)
+def test_loading_processes_follow_from_the_machine(device, num_cores, workers) -> None:
+    assert default_workers(device, num_cores) == workers
