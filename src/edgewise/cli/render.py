@@ -156,7 +156,9 @@ def _say_next(folder: RunFolder, run: RunRecord) -> None:
     if run.name.startswith("quickstart"):
         lines.append("edgewise fit YOUR_PHOTOS --max-ms 5 --time-budget 20m")
     else:
-        lines.append(f"edgewise val {shlex.quote(str(where))} {shlex.quote(run.data.source.strip(chr(39)))}")
+        from edgewise.records.run import Job
+
+        lines.append(f"edgewise val {shlex.quote(str(where))} {shlex.quote(Job.load(folder.job).data)}")
     console().print("Next:")
     for line in lines:
         console().print(f"  {line}", soft_wrap=True, markup=False)

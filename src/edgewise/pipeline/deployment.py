@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,6 +56,8 @@ def export_all(
         out_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"{shown(out_dir)} cannot be written: {error.strerror}") from error
+    for stale in out_dir.glob(".*.new"):  # of an export that was killed
+        shutil.rmtree(stale, ignore_errors=True)
     recipe = trained.preprocessing
     labelled = array_batches(dataset.val, recipe)
     real = images_of(spread(dataset.val, NUM_REAL), recipe)
