@@ -37,7 +37,6 @@ class TerminalListener(JobListener):
         )
         self._task: TaskID | None = None
         self._said_at = time.monotonic()
-        self._stage = ""
 
     def __enter__(self) -> Self:
         if self.live:
@@ -54,7 +53,6 @@ class TerminalListener(JobListener):
     def on_stage(self, text: str) -> None:
         """Name the stage and begin a new bar."""
         self._end_task()
-        self._stage = text
         self._print(f"[bold]{escape(text)}[/]")
 
     def on_progress(self, done: int, total: int) -> None:

@@ -92,12 +92,37 @@ class TrainLoader:
         self._pool.close()
 
 
-class EvalLoader:
-    """All samples in order, once each time it is iterated; the last batch may be smaller."""
+KEEP_BYTES = 512 * 2**20
+"""What a validation set that is answered again and again may take in memory, as uint8."""
 
-    def __init__(self, samples: Sequence[Sample], transform: EvalTransform, batch_size: int, workers: int = 0) -> None:
-        """Prepare, without starting a process yet; ``batch_size`` is 1 or more, ``workers`` 0 or more."""
+
+class EvalLoader:
+    """All samples in order, once each time it is iterated; the last batch may be smaller.
+
+    A small set is decoded once: after a whole pass its batches stay in memory.
+    """
+
+    def __init__(
+        self,
+        samples: Sequence[Sample],
+        transform: EvalTransform,
+        batch_size: int,
+        workers: int = 0,
+        *,
+        keep_bytes: int = 0,
+    ) -> None:
+        """Prepare, without starting a process yet.
+
+        Args:
+            samples: what to load; at least one.
+            transform: makes the view of an image.
+            batch_size: 1 or more.
+            workers: processes that decode; 0 decodes in this one.
+            keep_bytes: most bytes of images to keep for the next passes.
+        """
         _check(samples, batch_size, workers)
+        self.keep_bytes = keep_bytes
+        self._kept: list[Batch] | None = None
         self.num_samples = len(samples)
         self.batch_size = batch_size
         self._pool = WorkerPool(Fetch(samples, _EvalView(transform)), workers)
@@ -113,11 +138,28 @@ class EvalLoader:
             DataError: a file has vanished or is no longer an image.
             TrainingError: a worker process died or hangs.
         """
+        if self._kept is not None:
+            return iter(self._kept)
         plan: list[list[Key]] = [
             [(index, index, 0) for index in range(start, min(start + self.batch_size, self.num_samples))]
             for start in range(0, self.num_samples, self.batch_size)
         ]
-        return map(_batch, self._pool.run(plan))
+        return self._keeping(map(_batch, self._pool.run(plan)))
+
+    def _keeping(self, batches: Iterator[Batch]) -> Iterator[Batch]:
+        """Pass the batches on, and keep them where a whole pass stays within `keep_bytes`."""
+        seen: list[Batch] = []
+        room = self.keep_bytes
+        for batch in batches:
+            room -= batch.images.nbytes
+            if room >= 0:
+                seen.append(batch)
+            else:
+                seen.clear()
+            yield batch
+        if room >= 0:
+            self._kept = seen
+            self.close()
 
     def close(self) -> None:
         """End the worker processes."""

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgewise.data.dataset import Sample
-from edgewise.data.loader import EvalLoader
+from edgewise.data.loader import KEEP_BYTES, EvalLoader
 from edgewise.data.normalise import normalise
 from edgewise.data.transforms import EvalTransform
 from edgewise.records.artifact import Preprocessing
@@ -19,10 +19,14 @@ ArrayBatches = Iterator[tuple[NDArray[np.float32], NDArray[np.int64]]]
 def array_batches(
     samples: Sequence[Sample], preprocessing: Preprocessing, batch_size: int = 64
 ) -> Callable[[], ArrayBatches]:
-    """Return a function that gives normalised batches (N, C, S, S) with targets (N,) afresh at each call."""
+    """Return a function that gives normalised batches (N, C, S, S) with targets (N,) afresh at each call.
+
+    Every file and its judge answer the same images; a set that fits into memory is decoded for the first of them only.
+    """
+    loader = EvalLoader(samples, EvalTransform(preprocessing), batch_size=batch_size, keep_bytes=KEEP_BYTES)
 
     def batches() -> ArrayBatches:
-        for batch in EvalLoader(samples, EvalTransform(preprocessing), batch_size=batch_size):
+        for batch in loader:
             images = normalise(batch.images, preprocessing.mean, preprocessing.std)
             yield np.ascontiguousarray(images.numpy()), batch.targets.numpy()
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import torch
@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from edgewise.data.augment import TrainTransform
 from edgewise.data.dataset import Dataset
-from edgewise.data.loader import Batch, EvalLoader, TrainLoader
+from edgewise.data.loader import KEEP_BYTES, Batch, EvalLoader, TrainLoader
 from edgewise.data.transforms import EvalTransform
 from edgewise.errors import CheckpointError, Interrupted, NonFiniteLossError, OutputError, shown
 from edgewise.records.peak_memory import peak_rss_bytes
@@ -41,9 +41,6 @@ from edgewise.train.run_folder import RunFolder
 from edgewise.train.signals import StopRequest
 from edgewise.train.state import LoopState
 from edgewise.train.task import Classification, Task
-
-KEEP_VAL_BYTES = 512 * 2**20
-"""Validation images are decoded once and kept, as uint8, while they fit into this."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,9 +97,12 @@ class _Run:
             workers=config.workers,
         )
         self.val_loader = EvalLoader(
-            job.dataset.val, EvalTransform(config.preprocessing), batch_size=config.batch, workers=config.workers
+            job.dataset.val,
+            EvalTransform(config.preprocessing),
+            batch_size=config.batch,
+            workers=config.workers,
+            keep_bytes=KEEP_BYTES,
         )
-        self.val_batches: Sequence[Batch] | None = None
         self.micro_batches = min(config.accumulate, len(self.loader))
         self.steps_per_epoch = max(1, len(self.loader) // self.micro_batches)
         self.store = CheckpointStore(job.folder.checkpoints)
@@ -238,23 +238,13 @@ class _Run:
 
     def _answers(self) -> EvalRecord:
         """Return the present weights' answers; weights that answer NaN are never kept."""
-        answers = self.task.evaluate(self.learner.best_form, self._val_images())
+        answers = self.task.evaluate(self.learner.best_form, self.val_loader)
         if not math.isfinite(answers.loss):
             raise NonFiniteLossError(
                 f"the validation loss is {answers.loss} after step {self.state.step}; these weights were not saved; "
                 f"try a lower lr or --clip-grad 1"
             )
         return answers
-
-    def _val_images(self) -> Sequence[Batch] | EvalLoader:
-        """Return the validation batches, kept in memory after the first pass where they are small."""
-        if self.val_batches is not None:
-            return self.val_batches
-        if len(self.job.dataset.val) * 3 * self.config.preprocessing.img_size**2 > KEEP_VAL_BYTES:
-            return self.val_loader
-        self.val_batches = list(self.val_loader)
-        self.val_loader.close()
-        return self.val_batches
 
     def _require_best(self) -> None:
         """Keep the last weights where the disk refused those of every validation."""

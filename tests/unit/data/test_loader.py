@@ -181,3 +181,23 @@ def test_settings_out_of_range(samples: list[Sample], batch: int, count: int, te
         loader(samples, workers=count, batch_size=batch)
     with pytest.raises(ConfigError, match="no samples"):
         loader([])
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_small_evaluation_set_is_decoded_once(tmp_path: Path, workers: int) -> None:
+    files = [tmp_path / f"{i}.jpg" for i in range(5)]
+    for index, file in enumerate(files):
+        file.write_bytes(encoded(noise(index)))
+    samples = [Sample(FileImage(str(file)), 0, file.name) for file in files]
+    view = EvalTransform(Preprocessing(img_size=16))
+    needed = 5 * 3 * 16 * 16
+    kept = EvalLoader(samples, view, 2, workers, keep_bytes=needed)
+    too_large = EvalLoader(samples, view, 2, workers, keep_bytes=needed - 1)
+    next(iter(kept))  # a pass that is broken off keeps nothing
+    first = plain(kept)
+    assert plain(too_large) == first
+    for file in files:
+        file.unlink()
+    assert plain(kept) == first
+    with pytest.raises(DataError, match=r"0\.jpg"):
+        plain(too_large)
