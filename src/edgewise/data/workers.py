@@ -9,6 +9,7 @@ import threading
 import warnings
 import weakref
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any
@@ -23,6 +24,8 @@ from edgewise.errors import DataError, ImageError, TrainingError, shown
 
 STALL_SECONDS = 60
 """A worker that gives nothing for so long is taken for hung."""
+
+PARENTS_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 Key = tuple[int, int, int]
 """(index of the sample, position in the epoch, epoch)"""
@@ -120,7 +123,8 @@ class WorkerPool:
             with warnings.catch_warnings():
                 # Python 3.12 and later warn of any fork beside threads; `_start` says why this one is safe
                 warnings.filterwarnings("ignore", "This process", DeprecationWarning)
-                answers = iter(self._loader)
+                with _signals_held():
+                    answers = iter(self._loader)
             _type_child_errors()
             yield from answers
         except RuntimeError as error:
@@ -173,9 +177,24 @@ def _as_is(packet: Any) -> Any:  # torch's type for it is that of a list
 
 def _settle(_: int) -> None:
     """Prepare a worker: signals are the parent's business, which may still want batches to finish its step."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    for each in PARENTS_SIGNALS:
+        signal.signal(each, signal.SIG_IGN)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, PARENTS_SIGNALS)
     torch.set_num_threads(1)
+
+
+@contextmanager
+def _signals_held() -> Iterator[None]:
+    """Hold back the parent's signals while workers start: they inherit that until `_settle` makes them deaf."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, PARENTS_SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _as_training_error(error: RuntimeError) -> TrainingError | None:

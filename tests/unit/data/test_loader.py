@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -171,6 +172,28 @@ def test_workers_leave_signals_to_the_parent(samples: list[Sample]) -> None:
     while multiprocessing.active_children() and time.monotonic() < deadline:
         time.sleep(0.02)
     assert not multiprocessing.active_children()
+
+
+def test_workers_leave_signals_to_the_parent_from_their_first_moment(samples: list[Sample], monkeypatch) -> None:
+    inner = workers._settle
+
+    def slowly(number: int) -> None:
+        time.sleep(0.6)
+        inner(number)
+
+    def signal_all() -> None:
+        time.sleep(0.2)
+        for worker in multiprocessing.active_children():
+            os.kill(worker.pid, signal.SIGINT)
+            os.kill(worker.pid, signal.SIGTERM)
+
+    monkeypatch.setattr(workers, "_settle", slowly)
+    apart = loader(samples, workers=2)
+    sender = threading.Thread(target=signal_all)
+    sender.start()
+    assert len(list(apart.epoch(0))) == len(apart)
+    sender.join()
+    apart.close()
 
 
 @pytest.mark.parametrize(
