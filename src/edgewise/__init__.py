@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOMES = {
-    "create_model": "edgewise.models.build",
+    "create_model": "edgewise.models.factory",
     "list_models": "edgewise.models.catalogue",
     "load_weights": "edgewise.models.weights",
     "fuse": "edgewise.blocks.fuse",
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from edgewise.blocks.fuse import fuse
     from edgewise.cost.count import count
     from edgewise.deploy.export import export
-    from edgewise.models.build import create_model
     from edgewise.models.catalogue import list_models
+    from edgewise.models.factory import create_model
     from edgewise.models.weights import load_weights
 
 

@@ -40,8 +40,8 @@ class InputError(EdgewiseError):
     exit_code = 2
 
 
-class SpecError(InputError):
-    """An architecture that cannot be built."""
+class SpecError(InputError, ValueError):
+    """An architecture that cannot be built. A `ValueError` too, so that pydantic adds the place of a fault in a row."""
 
 
 class UnknownNameError(InputError):

@@ -8,7 +8,7 @@ import torch
 import edgewise
 from edgewise.graph.capture import capture
 from edgewise.models.catalogue import CATALOGUE
-from edgewise.spec.model import dump_spec, parse_spec
+from edgewise.spec.text import dump_spec, parse_spec
 from edgewise.spec.walk import max_reduction
 
 NAMES = edgewise.list_models()

@@ -13,13 +13,13 @@ ORACLES = {
     "mobilenetv4_conv_small": (3_774_024, 3_761_480, {224: 186_005_568, 256: 242_178_048, 384: 541_764_608}),
     "mobilenetv4_conv_medium": (9_715_512, 9_681_560, {224: 827_649_984, 256: 1_080_244_224}),
     "mobilenetv4_conv_large": (32_590_864, 32_516_088, {256: 2_835_269_632, 384: 6_376_220_672}),
-    "mobilenetv4_hybrid_medium": (11_074_648, None, {224: 966_311_360, 256: 1_271_183_360}),
-    "mobilenetv4_hybrid_large": (37_764_624, None, {256: 3_345_008_640, 384: 7_711_877_120}),
+    "mobilenetv4_hybrid_medium": (11_074_648, 11_033_880, {224: 966_311_360, 256: 1_271_183_360}),
+    "mobilenetv4_hybrid_large": (37_764_624, 37_675_768, {256: 3_345_008_640, 384: 7_711_877_120}),
 }
 
 
 def test_every_catalogue_entry_has_an_oracle() -> None:
-    assert set(ORACLES) == set(CATALOGUE)
+    assert set(ORACLES) == {name for name in CATALOGUE if name.startswith("mobilenetv4")}
 
 
 @pytest.mark.parametrize("name", ORACLES)
@@ -37,8 +37,7 @@ def test_counts(name: str) -> None:
         assert sum(part.params for part in report.blocks) == params
     entry = CATALOGUE[name]
     assert (entry.params, entry.macs) == (params, macs_at[entry.img_size])
-    if folded is not None:
-        assert sum(p.numel() for p in edgewise.fuse(model).parameters()) == folded
+    assert sum(p.numel() for p in edgewise.fuse(model).parameters()) == folded
 
 
 @pytest.mark.parametrize("name", ORACLES)
@@ -58,7 +57,7 @@ def test_activations_equal_a_count_by_hooks(name: str) -> None:
         model(torch.zeros(1, 3, side, side))
     # attention's two matmuls have no module of their own: heads x queries x keys, and heads x queries x value width
     for module in model.modules():
-        if type(module).__name__ == "MultiQueryAttention":
+        if type(module).__name__ == "MapAttention":
             strided = isinstance(module.key.down_conv, torch.nn.Conv2d)
             queries = (side // 16) ** 2 if strided else (side // 32) ** 2
             keys = queries // 4 if strided else queries

@@ -8,9 +8,11 @@ from hypothesis import strategies as st
 
 import edgewise
 from edgewise.models.build import build
-from edgewise.spec.model import HeadSpec, ModelSpec, dump_spec, parse_spec
+from edgewise.spec.heads import ConvHeadSpec
+from edgewise.spec.model import ModelSpec
 from edgewise.spec.rows import ConvSpec, FusedIBSpec, MQASpec, UIBSpec
 from edgewise.spec.scale import fit_resolution
+from edgewise.spec.text import dump_spec, parse_spec
 from edgewise.spec.walk import max_reduction, walk
 
 widths = st.sampled_from([8, 16, 24])
@@ -43,7 +45,7 @@ specs = st.builds(
     name=st.just("random"),
     stem=st.builds(ConvSpec, out_chs=widths, kernel=st.just(3), stride=strides),
     stages=st.lists(stages, min_size=1, max_size=3).map(tuple),
-    head=st.builds(HeadSpec, hidden_chs=widths),
+    head=st.builds(ConvHeadSpec, hidden_chs=widths),
     act=st.sampled_from(["relu", "gelu"]),
     layer_scale_init=st.sampled_from([None, 0.1]),
     in_chans=st.integers(1, 4),

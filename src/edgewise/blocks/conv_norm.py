@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from edgewise.blocks.activations import ACTIVATIONS
+from edgewise.blocks.activations import make_act
+from edgewise.blocks.conv import Conv
+from edgewise.blocks.pooling import conv_stride, make_pool
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,16 +36,19 @@ class ConvNorm(nn.Module):
         *,
         groups: int = 1,
         act: str | None = None,
+        conv: Conv | None = None,
         norm: Norm | None = None,
+        downsample: str = "stride",
     ) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(in_chs, out_chs, kernel, stride, kernel // 2, groups=groups, bias=False)
+        self.conv = (conv or Conv())(in_chs, out_chs, kernel, conv_stride(downsample, stride), groups=groups)
         self.bn = (norm or Norm())(out_chs)
-        self.act = ACTIVATIONS[act]() if act else nn.Identity()
+        self.act = make_act(act, out_chs)
+        self.aa = make_pool(downsample, out_chs, stride)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(N, in_chs, H, W) -> (N, out_chs, H/stride, W/stride)."""
-        out: torch.Tensor = self.act(self.bn(self.conv(x)))
+        out: torch.Tensor = self.aa(self.act(self.bn(self.conv(x))))
         return out
 
 
@@ -56,16 +61,19 @@ class ConvNormAct(nn.Module):
         out_chs: int,
         kernel: int = 3,
         stride: int = 1,
-        *,
         act: str = "relu",
+        *,
+        conv: Conv | None = None,
         norm: Norm | None = None,
+        downsample: str = "stride",
     ) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(in_chs, out_chs, kernel, stride, kernel // 2, bias=False)
+        self.conv = (conv or Conv())(in_chs, out_chs, kernel, conv_stride(downsample, stride))
         self.bn1 = (norm or Norm())(out_chs)
-        self.act = ACTIVATIONS[act]()
+        self.act = make_act(act, out_chs)
+        self.aa = make_pool(downsample, out_chs, stride)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(N, in_chs, H, W) -> (N, out_chs, H/stride, W/stride)."""
-        out: torch.Tensor = self.act(self.bn1(self.conv(x)))
+        out: torch.Tensor = self.aa(self.act(self.bn1(self.conv(x))))
         return out

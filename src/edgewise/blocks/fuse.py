@@ -1,13 +1,14 @@
-"""Folding batch norms and layer scales into the convolutions before them, for deployment."""
+"""Folding batch norms, branches and layer scales into convolutions, for deployment."""
 
 from __future__ import annotations
 
 import copy
-from typing import TypeVar, cast
+from typing import Protocol, TypeVar, cast, runtime_checkable
 
 import torch
 from torch import nn
 
+from edgewise.blocks.fold import fold_norm, scaled
 from edgewise.blocks.layer_scale import LayerScale
 
 Module = TypeVar("Module", bound=nn.Module)
@@ -20,17 +21,30 @@ _CONV_THEN_NORM = (
     ("conv_exp", "bn1"),
     ("conv_pwl", "bn2"),
     ("conv_head", "norm_head"),
+    ("conv_head", "bn2"),
     ("down_conv", "norm"),
 )
+_DEPTHWISE_SEPARABLE = (("conv_dw", "bn1"), ("conv_pw", "bn2"))
+_INVERTED_RESIDUAL = (("conv_pw", "bn1"), ("conv_dw", "bn2"), ("conv_pwl", "bn3"))
+
+
+@runtime_checkable
+class Fusable(Protocol):
+    """A block with a form of its own for deployment."""
+
+    def fused(self) -> nn.Module:
+        """Return the module that gives the same answers in eval mode with fewer parts; this one is left as it is."""
 
 
 def fuse(model: Module) -> Module:
-    """Return a copy of ``model`` in eval mode with every batch norm behind a convolution, and every layer scale, folded away.
+    """Return a copy of ``model`` in eval mode with every batch norm behind a convolution, every branch and layer scale folded away.
 
     The arithmetic is done in float64. Fusing a fused model changes nothing. The batch norm *before* attention (MQA) stays: a
     norm cannot be folded through the zero padding of the depthwise convolutions behind it.
     """
-    fused = copy.deepcopy(model).eval()
+    fused = cast(Module, model.fused()) if isinstance(model, Fusable) else copy.deepcopy(model)
+    fused.eval()
+    _replace_fusable(fused)
     for module in list(fused.modules()):
         _fold_layer_scale(module)
         _fold_norms(module)
@@ -39,25 +53,41 @@ def fuse(model: Module) -> Module:
     return fused
 
 
-def fold_norm(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Conv2d:
-    """Return one convolution that equals ``norm(conv(x))`` with the norm's running statistics."""
-    mean, var = norm.running_mean, norm.running_var
-    assert mean is not None
-    assert var is not None
-    scale = torch.rsqrt(var.double() + norm.eps)
-    shift = -mean.double() * scale
-    if norm.affine:
-        scale = scale * norm.weight.double()
-        shift = shift * norm.weight.double() + norm.bias.double()
-    return _scaled(conv, scale, shift)
+def reparameterize_model(model: Module, inplace: bool = False) -> Module:
+    """Return ``model`` fused, under the name that timm's users look for.
+
+    Args:
+        model: any module.
+        inplace: make ``model`` itself the fused one, and return it, instead of a copy.
+    """
+    fused = fuse(model)
+    if not inplace:
+        return fused
+    model.__dict__.clear()
+    model.__dict__.update(fused.__dict__)
+    return model
+
+
+def _replace_fusable(module: nn.Module) -> None:
+    for name, child in module.named_children():
+        if isinstance(child, Fusable):
+            setattr(module, name, child.fused().eval())
+        else:
+            _replace_fusable(child)
 
 
 def _fold_norms(module: nn.Module) -> None:
-    for conv_name, norm_name in _CONV_THEN_NORM:
+    for conv_name, norm_name in _pairs_of(module):
         conv, norm = getattr(module, conv_name, None), getattr(module, norm_name, None)
         if isinstance(conv, nn.Conv2d) and type(norm) is nn.BatchNorm2d:
             setattr(module, conv_name, fold_norm(conv, norm))
             setattr(module, norm_name, nn.Identity())
+
+
+def _pairs_of(module: nn.Module) -> tuple[tuple[str, str], ...]:
+    if not hasattr(module, "conv_dw"):
+        return _CONV_THEN_NORM
+    return _INVERTED_RESIDUAL if hasattr(module, "conv_pwl") else _DEPTHWISE_SEPARABLE
 
 
 def _fold_sequence(sequence: nn.Sequential) -> None:
@@ -79,7 +109,7 @@ def _fold_layer_scale(module: nn.Module) -> None:
         conv = fold_norm(conv, norm)
         holder.bn = nn.Identity()
     gamma = scale.gamma.double()
-    setattr(holder, name, _scaled(conv, gamma, torch.zeros_like(gamma)))
+    setattr(holder, name, scaled(conv, gamma, torch.zeros_like(gamma)))
     module.layer_scale = nn.Identity()
 
 
@@ -89,25 +119,3 @@ def _last_conv(module: nn.Module) -> tuple[nn.Module, str]:
     if attention is not None:
         return cast(nn.Module, attention.output), "proj"
     return cast(nn.Module, module.pw_proj), "conv"
-
-
-def _scaled(conv: nn.Conv2d, scale: torch.Tensor, shift: torch.Tensor) -> nn.Conv2d:
-    """Return a convolution that equals ``conv(x) * scale + shift`` per output channel (float64 in, the conv's dtype out)."""
-    weight = conv.weight.double() * scale.view(-1, 1, 1, 1)
-    bias = shift if conv.bias is None else conv.bias.double() * scale + shift
-    out = nn.Conv2d(
-        conv.in_channels,
-        conv.out_channels,
-        cast(tuple[int, int], conv.kernel_size),
-        cast(tuple[int, int], conv.stride),
-        cast(tuple[int, int], conv.padding),
-        cast(tuple[int, int], conv.dilation),
-        conv.groups,
-        bias=True,
-        padding_mode=conv.padding_mode,
-        device=conv.weight.device,
-        dtype=conv.weight.dtype,
-    )
-    out.weight = nn.Parameter(weight.to(conv.weight.dtype), requires_grad=conv.weight.requires_grad)
-    out.bias = nn.Parameter(bias.to(conv.weight.dtype), requires_grad=conv.weight.requires_grad)
-    return out.train(conv.training)

@@ -19,15 +19,16 @@ def part_costs(
 ) -> tuple[PartCost, ...]:
     """Return one row for each stage or block, in the order of the graph; together they hold the whole model.
 
-    A stage is a child of the model's `blocks`, with ``stem`` before and ``head`` behind them; a block is a child of such a stage.
-    Models without `blocks` are cut at their direct children.
+    A stage is a child of the model's stages (`blocks`, `stages` or `features`, as its layout says), with ``stem`` before and ``head``
+    behind them; a block is a child of such a stage. Models without any are cut at their direct children.
     """
     levels = 2 if depth == "stage" else 3
-    ends = _stem_and_head(model)
+    stages = getattr(getattr(model, "layout", None), "stages", "blocks")
+    ends = _stem_and_head(model, stages)
 
     def part_of(path: str) -> str:
         names = path.split(".")
-        return ".".join(names[:levels]) if names[0] == "blocks" else ends.get(names[0], names[0])
+        return ".".join(names[:levels]) if names[0] == stages else ends.get(names[0], names[0])
 
     out_shapes: dict[str, tuple[int, ...]] = {}
     for node in program.graph.nodes:
@@ -53,10 +54,10 @@ def part_costs(
     )
 
 
-def _stem_and_head(model: nn.Module) -> dict[str, str]:
-    """Map each direct child before `blocks` to ``stem`` and each one behind it to ``head``."""
+def _stem_and_head(model: nn.Module, stages: str) -> dict[str, str]:
+    """Map each direct child before ``stages`` to ``stem`` and each one behind it to ``head``."""
     children = [name for name, _ in model.named_children()]
-    if "blocks" not in children:
+    if stages not in children:
         return {}
-    place = children.index("blocks")
+    place = children.index(stages)
     return dict.fromkeys(children[:place], "stem") | dict.fromkeys(children[place + 1 :], "head")

@@ -145,14 +145,12 @@ def export(
 
 
 def _own_preprocessing(model: nn.Module) -> Preprocessing:
-    spec = getattr(model, "spec", None)
-    if spec is None:
+    own = getattr(model, "preprocessing", None)
+    if not isinstance(own, Preprocessing):
         raise InputError(
             f"{type(model).__name__} does not know its input size; give preprocessing=Preprocessing(img_size=…)"
         )
-    if spec.in_chans == 3:
-        return Preprocessing(img_size=spec.img_size)
-    return Preprocessing(img_size=spec.img_size, mean=(0.5,) * spec.in_chans, std=(0.5,) * spec.in_chans)
+    return own
 
 
 def _write(

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TypedDict
 
 from edgewise.errors import ConfigError
+from edgewise.models.layout import Layout
 from edgewise.spec.model import ModelSpec
 from edgewise.spec.walk import walk
 
@@ -18,7 +19,7 @@ class FeatureEntry(TypedDict):
     """Input pixels per map pixel."""
     module: str
     stage: int
-    """Index into `blocks`; -1 is the stem."""
+    """Index into the network's stages; -1 is the stem."""
 
 
 class FeatureInfo(Sequence[FeatureEntry]):
@@ -58,26 +59,26 @@ class FeatureInfo(Sequence[FeatureEntry]):
         return FeatureInfo([self._entries[index] for index in indices])
 
 
-def feature_info(spec: ModelSpec) -> FeatureInfo:
+def feature_info(spec: ModelSpec, layout: Layout) -> FeatureInfo:
     """Return the maps of ``spec``: the stem's and each stage's, where the resolution changes behind them or the network ends.
 
     The coarsest map is the one after the 1x1 convolution before pooling (960 channels in MobileNetV4), as in timm; TF's
     detectors tap the block before it.
     """
-    ends: dict[int, FeatureEntry] = {
-        spec.stem.stride: {
-            "num_chs": spec.stem.out_chs,
-            "reduction": spec.stem.stride,
-            "module": "bn1",
-            "stage": -1,
-        }
+    stem: FeatureEntry = {
+        "num_chs": spec.stem.out_chs,
+        "reduction": spec.stem.stride,
+        "module": layout.stem[-1] if layout.stem[-1] != "act1" else "bn1",
+        "stage": -1,
     }
-    for step in walk(spec):
+    ends: dict[int, FeatureEntry] = {spec.stem.stride: stem}
+    for number, step in enumerate(walk(spec)):
+        stage = number if layout.has_tokens else step.stage
         ends[step.reduction] = {
             "num_chs": step.out_chs,
             "reduction": step.reduction,
-            "module": f"blocks.{step.stage}",
-            "stage": step.stage,
+            "module": f"{layout.stages}.{stage}",
+            "stage": stage,
         }
     return FeatureInfo(list(ends.values()))
 

@@ -1,63 +1,50 @@
-"""The network that a spec builds: stem, stages, head, with timm's surface and state-dict keys."""
+"""What every network has, whatever its parts are called: timm's surface, on top of a spec."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Self
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Sequence
+from typing import Any, Self
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
-from edgewise.blocks.activations import ACTIVATIONS
-from edgewise.blocks.conv_norm import Norm
 from edgewise.blocks.fuse import fuse
 from edgewise.errors import ConfigError
-from edgewise.models.features import FeatureInfo, chosen
+from edgewise.models.features import FeatureInfo, chosen, feature_info
+from edgewise.models.layout import layout_of
+from edgewise.models.trunk import TrunkOutput, check_images, run_trunk
 from edgewise.records.artifact import Preprocessing
 from edgewise.spec.model import ModelSpec
 
 
-class Network(nn.Module):
-    """A classifier, (N, in_chans, H, W) to (N, num_classes).
+class Network(nn.Module, ABC):
+    """A classifier, (N, in_chans, H, W) to (N, num_classes). Built by `models.build.build`; `spec` is what it was built from.
 
-    Built by `models.build.build`; `spec` is what it was built from. `num_features` is the width of the pooled map,
-    `head_hidden_size` that of the layer before the classifier.
+    `num_features` is the width of `forward_features`, `head_hidden_size` that of the layer before the classifier.
     """
 
-    def __init__(
-        self,
-        spec: ModelSpec,
-        stages: Sequence[Sequence[nn.Module]],
-        feature_info: FeatureInfo,
-        *,
-        drop_rate: float = 0.0,
-    ) -> None:
+    head_names: tuple[str, ...]
+    """Children that come behind the last feature map."""
+    num_features: int
+    head_hidden_size: int
+
+    def __init__(self, spec: ModelSpec, *, drop_rate: float = 0.0) -> None:
         super().__init__()
         self.spec = spec
-        self.feature_info = feature_info
+        self.layout = layout_of(spec)
+        self.feature_info: FeatureInfo = feature_info(spec, self.layout)
         self.num_classes = spec.num_classes
         self.in_chans = spec.in_chans
-        self.num_features = feature_info.last_chs
-        self.head_hidden_size = spec.head.hidden_chs
         self.drop_rate = drop_rate
-        norm = Norm(spec.norm.eps, spec.norm.momentum)
-        stem = spec.stem
-        self.conv_stem = nn.Conv2d(spec.in_chans, stem.out_chs, stem.kernel, stem.stride, stem.kernel // 2, bias=False)
-        self.bn1 = norm(stem.out_chs)
-        self.act1 = ACTIVATIONS[spec.act]()
-        self.blocks = nn.Sequential(*(nn.Sequential(*blocks) for blocks in stages))
-        self.global_pool = nn.AdaptiveAvgPool2d(1)
-        self.conv_head = nn.Conv2d(self.num_features, self.head_hidden_size, 1, bias=False)
-        self.norm_head = norm(self.head_hidden_size)
-        self.act2 = ACTIVATIONS[spec.act]()
-        self.flatten = nn.Flatten(1)
-        self.classifier = _classifier(self.head_hidden_size, spec.num_classes)
+        self.grad_checkpointing = False
+        self.preprocessing = Preprocessing.for_chans(spec.in_chans, spec.img_size)
+        """How images become its input; `create_model` sets what the weights were trained with."""
 
     @property
     def pretrained_cfg(self) -> dict[str, object]:
         """Return how to prepare images for this model, under timm's names."""
-        recipe = Preprocessing(img_size=self.spec.img_size)
+        recipe = self.preprocessing
         return {
             "architecture": self.spec.name,
             "input_size": (self.in_chans, recipe.img_size, recipe.img_size),
@@ -66,8 +53,8 @@ class Network(nn.Module):
             "mean": recipe.mean,
             "std": recipe.std,
             "num_classes": self.num_classes,
-            "first_conv": "conv_stem",
-            "classifier": "classifier",
+            "first_conv": next((name for name, m in self.named_modules() if isinstance(m, nn.Conv2d)), ""),
+            "classifier": self.layout.classifier,
         }
 
     default_cfg = pretrained_cfg
@@ -77,49 +64,77 @@ class Network(nn.Module):
         return self.forward_head(self.forward_features(x))
 
     def forward_features(self, x: torch.Tensor) -> torch.Tensor:
-        """(N, in_chans, H, W) -> (N, num_features, H/32, W/32) for the published models."""
-        out: torch.Tensor = self.blocks(self.act1(self.bn1(self.conv_stem(x))))
-        return out
+        """(N, in_chans, H, W) -> (N, num_features, h, w); h and w are H/32 and W/32 for the published models."""
+        return self._features(self._trunk(x))
 
+    @abstractmethod
     def forward_head(self, x: torch.Tensor, pre_logits: bool = False) -> torch.Tensor:
         """(N, num_features, h, w) -> (N, num_classes) logits, or (N, head_hidden_size) with ``pre_logits``."""
-        x = self.flatten(self.act2(self.norm_head(self.conv_head(self.global_pool(x)))))
-        if pre_logits:
-            return x
-        if self.drop_rate > 0.0:
-            x = F.dropout(x, self.drop_rate, self.training)
-        out: torch.Tensor = self.classifier(x)
-        return out
 
     def forward_intermediates(
         self, x: torch.Tensor, indices: Sequence[int] | int | None = None, intermediates_only: bool = False
     ) -> tuple[torch.Tensor, list[torch.Tensor]] | list[torch.Tensor]:
-        """Return the last map and the maps of `feature_info` at ``indices`` (all by default; an int means the last n)."""
+        """Return what `forward_features` does and the maps of `feature_info` at ``indices`` (all by default; an int = the last n)."""
         wanted = chosen(indices, len(self.feature_info))
-        maps: list[torch.Tensor] = []
-        x = self.act1(self.bn1(self.conv_stem(x)))
-        taps = {self.feature_info[i]["stage"]: i for i in wanted}
-        if -1 in taps:
-            maps.append(x)
-        for stage, blocks in enumerate(self.blocks):
-            x = blocks(x)
-            if stage in taps:
-                maps.append(x)
-        return maps if intermediates_only else (x, maps)
+        out = self._trunk(x, {self.feature_info[i]["stage"] for i in wanted})
+        return out.maps if intermediates_only else (self._features(out), out.maps)
 
+    def _trunk(self, x: torch.Tensor, taps: Collection[int] = ()) -> TrunkOutput:
+        check_images(x, self.in_chans)
+        recompute = self.grad_checkpointing and self.training and torch.is_grad_enabled()
+        return run_trunk(self, self.layout, x, taps, recompute=recompute)
+
+    def _features(self, out: TrunkOutput) -> torch.Tensor:
+        """Return what `forward_head` takes, made of what the trunk gave."""
+        return out.last
+
+    @abstractmethod
     def get_classifier(self) -> nn.Module:
         """Return the last linear layer, or an identity with `num_classes` 0."""
-        return self.classifier
 
-    def reset_classifier(self, num_classes: int) -> None:
-        """Replace the classifier by a fresh one; 0 removes it, the model then returns (N, head_hidden_size)."""
-        self.spec = self.spec.model_copy(update={"num_classes": _checked_classes(num_classes)})
+    def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
+        """Replace the classifier by a fresh one; 0 removes it, the model then returns (N, head_hidden_size).
+
+        Raises:
+            ConfigError: ``num_classes`` is negative, or ``global_pool`` is not the average pool that every model here has.
+        """
+        if not isinstance(num_classes, int) or num_classes < 0:
+            raise ConfigError(f"num_classes is {num_classes!r}; must be an integer of 0 or more")
+        if global_pool not in (None, "avg"):
+            raise ConfigError(f"global_pool is {global_pool!r}; accepted: 'avg'")
+        self.spec = self.spec.model_copy(update={"num_classes": num_classes})
         self.num_classes = num_classes
         old = next(self.parameters())
-        self.classifier = _classifier(self.head_hidden_size, num_classes).to(device=old.device, dtype=old.dtype)
+        self._set_classifier(num_classes)
+        self.get_classifier().to(device=old.device, dtype=old.dtype)
+        self.train(self.training)
+
+    @abstractmethod
+    def _set_classifier(self, num_classes: int) -> None:
+        """Put a fresh classifier in place."""
+
+    def set_grad_checkpointing(self, enable: bool = True) -> None:
+        """Trade time for memory in training: keep the maps between blocks only, and compute the others again for the backward pass."""
+        self.grad_checkpointing = enable
+
+    def group_matcher(self, coarse: bool = False) -> dict[str, Any]:
+        """Return patterns that group parameter names from the stem upwards, for layer-wise learning rates, as timm's do."""
+        stem = "|".join(self.layout.stem)
+        return {
+            "stem": rf"^(?:{stem}|tokens)",
+            "blocks": rf"^{self.layout.stages}\.(\d+)" if coarse else rf"^{self.layout.stages}\.(\d+)(?:\.(\d+))?",
+        }
+
+    def no_weight_decay(self) -> set[str]:
+        """Return the names of parameters, beside norms and biases, that weight decay should leave alone."""
+        return {name for name, _ in self.named_parameters() if name.startswith("tokens")}
 
     def fuse(self) -> Self:
-        """Return a copy for deployment, in eval mode: batch norms and layer scales folded away."""
+        """Return a copy for deployment, in eval mode: batch norms, branches and layer scales folded away."""
+        return fuse(self)
+
+    def reparameterize(self) -> Self:
+        """Return what `fuse` does, under the name that the re-parameterisable families use."""
         return fuse(self)
 
 
@@ -130,30 +145,25 @@ class FeatureNetwork(nn.Module):
         super().__init__()
         wanted = chosen(out_indices, len(network.feature_info))
         self.spec = network.spec
+        self.layout = network.layout
+        self.in_chans = network.in_chans
+        self.grad_checkpointing = False
+        self.preprocessing = network.preprocessing
         self.feature_info = network.feature_info.select(wanted)
-        self.conv_stem = network.conv_stem
-        self.bn1 = network.bn1
-        self.act1 = network.act1
-        self._taps = {int(info["stage"]) for info in self.feature_info}
+        self._taps = frozenset(entry["stage"] for entry in self.feature_info)
+        for name, child in network.named_children():
+            if name not in network.head_names:
+                self.add_module(name, child)
         # Stages behind the last wanted map are not kept: nothing would use them.
-        self.blocks = network.blocks[: max(self._taps) + 1]
+        stages = getattr(self, self.layout.stages)
+        setattr(self, self.layout.stages, stages[: max(self._taps) + 1])
 
     def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
         """(N, in_chans, H, W) -> one map for each entry of `feature_info`, finest first."""
-        x = self.act1(self.bn1(self.conv_stem(x)))
-        maps = [x] if -1 in self._taps else []
-        for stage, blocks in enumerate(self.blocks):
-            x = blocks(x)
-            if stage in self._taps:
-                maps.append(x)
-        return maps
+        check_images(x, self.in_chans)
+        recompute = self.grad_checkpointing and self.training and torch.is_grad_enabled()
+        return run_trunk(self, self.layout, x, self._taps, recompute=recompute).maps
 
-
-def _classifier(in_features: int, num_classes: int) -> nn.Module:
-    return nn.Linear(in_features, num_classes) if num_classes > 0 else nn.Identity()
-
-
-def _checked_classes(num_classes: int) -> int:
-    if not isinstance(num_classes, int) or num_classes < 0:
-        raise ConfigError(f"num_classes is {num_classes!r}; must be an integer of 0 or more")
-    return num_classes
+    def set_grad_checkpointing(self, enable: bool = True) -> None:
+        """As `Network.set_grad_checkpointing`."""
+        self.grad_checkpointing = enable

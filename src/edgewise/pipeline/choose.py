@@ -13,14 +13,16 @@ from edgewise.deploy.export import export
 from edgewise.deploy.runtimes.registry import get_runtime
 from edgewise.errors import BudgetError, ConfigError
 from edgewise.models.build import build
-from edgewise.models.catalogue import CATALOGUE, Entry, find
+from edgewise.models.catalogue import CANDIDATES, find
+from edgewise.models.facts.entry import Entry
 from edgewise.pipeline.listener import JobListener
 from edgewise.pipeline.network import network_spec
 from edgewise.records.artifact import Preprocessing
 from edgewise.records.environment import usable_cores
 from edgewise.records.run import Candidate, Choice
 from edgewise.report.formatting import format_ms, format_percent
-from edgewise.spec.model import ModelSpec, dump_spec
+from edgewise.spec.model import ModelSpec
+from edgewise.spec.text import dump_spec
 
 HOPELESS = 3.0
 """A candidate is not measured when a smaller one already takes this many times the budget."""
@@ -37,7 +39,7 @@ class Budget:
     img_size: int | None = None
     """Side in pixels for all candidates; each model's own by default."""
     width_mult: float = 1.0
-    models: tuple[str, ...] = tuple(CATALOGUE)
+    models: tuple[str, ...] = CANDIDATES
     """The candidates' names."""
 
     def check(self) -> None:

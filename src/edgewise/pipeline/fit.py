@@ -11,7 +11,7 @@ from typing import Any
 
 from edgewise.data.dataset import Dataset
 from edgewise.errors import ConfigError
-from edgewise.models.catalogue import CATALOGUE, find
+from edgewise.models.catalogue import CANDIDATES, find
 from edgewise.pipeline.choose import Budget, choose
 from edgewise.pipeline.datasets import absolute, open_named
 from edgewise.pipeline.deployment import export_all, measure_all
@@ -157,5 +157,5 @@ def _budget(request: FitRequest, num_classes: int) -> Budget:
         num_classes=num_classes,
         img_size=request.img_size,
         width_mult=request.overrides.get("width_mult") or 1.0,
-        models=tuple(CATALOGUE) if request.model is None else (request.model,),
+        models=CANDIDATES if request.model is None else (request.model,),
     )

@@ -14,7 +14,8 @@ from edgewise.errors import InputError, WeightsError, shown
 from edgewise.models.build import build
 from edgewise.models.weights import load_weights
 from edgewise.records.artifact import Preprocessing
-from edgewise.spec.model import ModelSpec, parse_spec
+from edgewise.spec.model import ModelSpec
+from edgewise.spec.text import parse_spec
 from edgewise.train.config import load_config
 from edgewise.train.run_folder import RunFolder, open_run_folder
 

@@ -21,7 +21,8 @@ from edgewise.records.run import Job
 from edgewise.records.training import EvalRecord, TrainRecord
 from edgewise.report.plots import plot_confusion, plot_curves
 from edgewise.report.sheet import contact_sheet
-from edgewise.spec.model import ModelSpec, dump_spec, parse_spec
+from edgewise.spec.model import ModelSpec
+from edgewise.spec.text import dump_spec, parse_spec
 from edgewise.train.config import TrainConfig, differences, load_config, save_config
 from edgewise.train.loop import TrainJob, train
 from edgewise.train.run_folder import RunFolder, open_run_folder

@@ -23,6 +23,13 @@ class Preprocessing(Record):
     mean: tuple[float, ...] = (0.485, 0.456, 0.406)
     std: tuple[float, ...] = (0.229, 0.224, 0.225)
 
+    @classmethod
+    def for_chans(cls, in_chans: int, img_size: int) -> Preprocessing:
+        """Return the usual preparation of images with ``in_chans`` channels: ImageNet's for RGB, -1 to 1 for others."""
+        if in_chans == 3:
+            return cls(img_size=img_size)
+        return cls(img_size=img_size, mean=(0.5,) * in_chans, std=(0.5,) * in_chans)
+
 
 class InputSpec(Record):
     """The input that an exported file takes."""

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from edgewise.errors import SpecError
+from edgewise.spec.heads import ConvHeadSpec
 from edgewise.spec.model import ModelSpec
-from edgewise.spec.rows import ConvSpec, MQASpec
-from edgewise.spec.walk import AnyRow, max_reduction
+from edgewise.spec.rows import TOKEN_ROWS, AnyRow
+from edgewise.spec.walk import max_reduction
 
 LOW_RES_BELOW = 112
 """Input sides below this one get fewer strides from `fit_resolution`: at 112 px a stride-32 network ends in a 4x4 map."""
 
 
-def make_divisible(value: float, divisor: int = 8) -> int:
-    """Round ``value`` to a multiple of ``divisor``, never below 90 % of it (the MobileNets' own rule)."""
+def make_divisible(value: float, divisor: int = 8, round_limit: float = 0.9) -> int:
+    """Round ``value`` to a multiple of ``divisor``, never below ``round_limit`` times it (0.9 is the MobileNets' own rule)."""
     rounded = max(divisor, int(value + divisor / 2) // divisor * divisor)
-    return rounded + divisor if rounded < 0.9 * value else rounded
+    return rounded + divisor if rounded < round_limit * value else rounded
 
 
 def scale_width(spec: ModelSpec, width_mult: float, *, scale_stem: bool = True, scale_head: bool = False) -> ModelSpec:
@@ -32,18 +33,24 @@ def scale_width(spec: ModelSpec, width_mult: float, *, scale_stem: bool = True, 
     if not 0.05 <= width_mult <= 8:
         raise SpecError(f"width_mult is {width_mult}; must lie within 0.05 and 8")
 
-    def scaled(row: AnyRow) -> AnyRow:
-        if isinstance(row, MQASpec):
-            return row
-        return row.model_copy(update={"out_chs": make_divisible(row.out_chs * width_mult)})
+    if spec.tokens is not None or any(isinstance(row, TOKEN_ROWS) for stage in spec.stages for row in stage):
+        raise SpecError(
+            f"{spec.name} has tokens, whose blocks fix their inner widths; give a smaller member of its family"
+        )
 
+    def scaled(row: AnyRow) -> AnyRow:
+        out_chs = getattr(row, "out_chs", None)
+        return row if out_chs is None else row.model_copy(update={"out_chs": make_divisible(out_chs * width_mult)})
+
+    head = spec.head
+    if scale_head and isinstance(head, ConvHeadSpec):
+        head = head.model_copy(update={"hidden_chs": make_divisible(head.hidden_chs * width_mult)})
     stem = spec.stem.model_copy(update={"out_chs": make_divisible(spec.stem.out_chs * width_mult)})
-    hidden = make_divisible(spec.head.hidden_chs * width_mult)
     return spec.model_copy(
         update={
             "stem": stem if scale_stem else spec.stem,
             "stages": tuple(tuple(scaled(row) for row in stage) for stage in spec.stages),
-            "head": spec.head.model_copy(update={"hidden_chs": hidden}) if scale_head else spec.head,
+            "head": head,
         }
     )
 
@@ -73,12 +80,11 @@ def fit_resolution(spec: ModelSpec, img_size: int) -> ModelSpec:
 
 def _without_first_stride(spec: ModelSpec) -> ModelSpec:
     if spec.stem.stride > 1:
-        stem: ConvSpec = spec.stem.model_copy(update={"stride": 1})
-        return spec.model_copy(update={"stem": stem})
+        return spec.model_copy(update={"stem": spec.stem.model_copy(update={"stride": spec.stem.stride // 2})})
     stages = [list(stage) for stage in spec.stages]
     for stage in stages:
         for index, row in enumerate(stage):
-            if not isinstance(row, MQASpec) and row.stride > 1:
+            if getattr(row, "stride", 1) > 1:
                 stage[index] = row.model_copy(update={"stride": 1})
                 return spec.model_copy(update={"stages": tuple(tuple(rows) for rows in stages)})
     return spec

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from edgewise.spec.model import ModelSpec
-from edgewise.spec.rows import ConvSpec, FusedIBSpec, MQASpec, UIBSpec
-
-AnyRow = ConvSpec | FusedIBSpec | UIBSpec | MQASpec
+if TYPE_CHECKING:
+    from edgewise.spec.model import ModelSpec
+    from edgewise.spec.rows import AnyRow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,18 +26,26 @@ class Step:
 
     @property
     def path(self) -> str:
-        """Return the row's place in the spec, as in ``stages.2.3``."""
-        return f"stages.{self.stage}.{self.index}"
+        """Return the row's place in the spec, as in ``stages[2][3]``."""
+        return f"stages[{self.stage}][{self.index}]"
+
+    @property
+    def keeps_shape(self) -> bool:
+        """Return whether a residual around the row is possible."""
+        return self.stride == 1 and self.in_chs == self.out_chs
 
 
 def walk(spec: ModelSpec) -> Iterator[Step]:
-    """Yield every row of the stages in order; the stem comes before them and is not part of them."""
-    chs = spec.stem.out_chs
+    """Yield every row of the stages in order; the stem comes before them and is not part of them.
+
+    Rows without `out_chs` keep the width, rows without `stride` the resolution.
+    """
+    chs: int = spec.stem.out_chs
     reduction: int = spec.stem.stride
     for stage, rows in enumerate(spec.stages):
         for index, row in enumerate(rows):
-            out_chs = chs if isinstance(row, MQASpec) else row.out_chs
-            stride: int = 1 if isinstance(row, MQASpec) else row.stride
+            out_chs: int = getattr(row, "out_chs", chs)
+            stride: int = getattr(row, "stride", 1)
             reduction *= stride
             yield Step(
                 stage=stage, index=index, row=row, in_chs=chs, out_chs=out_chs, stride=stride, reduction=reduction
@@ -46,5 +54,5 @@ def walk(spec: ModelSpec) -> Iterator[Step]:
 
 
 def max_reduction(spec: ModelSpec) -> int:
-    """Return the stride of the last feature map, 32 for the published MobileNetV4 models."""
+    """Return the stride of the last feature map, 32 for the published models."""
     return list(walk(spec))[-1].reduction

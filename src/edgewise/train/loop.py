@@ -21,7 +21,8 @@ from edgewise.data.transforms import EvalTransform
 from edgewise.errors import CheckpointError, Interrupted, NonFiniteLossError, OutputError, shown
 from edgewise.records.peak_memory import peak_rss_bytes
 from edgewise.records.training import EpochRecord, EvalRecord, TrainRecord
-from edgewise.spec.model import ModelSpec, dump_spec
+from edgewise.spec.model import ModelSpec
+from edgewise.spec.text import dump_spec
 from edgewise.train.budget import (
     LATEST,
     MARGIN,

@@ -7,9 +7,9 @@ import torch
 from tests.conftest import randomise
 from torch import nn
 
+from edgewise.blocks.attention import MQA, MapAttention
 from edgewise.blocks.drop_path import DropPath
 from edgewise.blocks.fused_ib import FusedIB
-from edgewise.blocks.mqa import MQA, MultiQueryAttention
 from edgewise.blocks.uib import UIB
 
 
@@ -59,7 +59,7 @@ def test_residual_only_where_shapes_allow() -> None:
 
 
 def test_attention_equals_the_definition() -> None:
-    layer = randomise(MultiQueryAttention(6, num_heads=3, key_dim=4, value_dim=5)).eval()
+    layer = randomise(MapAttention(6, num_heads=3, key_dim=4, value_dim=5)).eval()
     x = torch.randn(2, 6, 3, 2)
     q = layer.query.proj(x).flatten(2).transpose(1, 2)  # (N, L, h*k)
     k = layer.key.proj(x).flatten(2).transpose(1, 2)

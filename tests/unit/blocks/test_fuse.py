@@ -10,8 +10,9 @@ from tests.conftest import randomise
 from torch import nn
 
 import edgewise
-from edgewise.blocks.fuse import fold_norm, fuse
-from edgewise.blocks.mqa import MQA
+from edgewise.blocks.attention import MQA
+from edgewise.blocks.fold import fold_norm
+from edgewise.blocks.fuse import fuse
 from edgewise.blocks.uib import UIB
 
 

@@ -13,7 +13,7 @@ import edgewise
 from edgewise.errors import ConfigError, UnknownNameError
 from edgewise.models.build import BLOCKS, build
 from edgewise.models.catalogue import CATALOGUE
-from edgewise.models.mobilenetv4 import CONV_SMALL
+from edgewise.models.families.mobilenetv4 import CONV_SMALL
 from edgewise.spec.scale import fit_resolution, scale_width
 
 TINY = fit_resolution(scale_width(CONV_SMALL, 0.25).model_copy(update={"num_classes": 4}), 32)

@@ -7,7 +7,7 @@ import torch
 
 from edgewise.errors import SpecError
 from edgewise.models.build import build
-from edgewise.models.mobilenetv4 import CONV_SMALL, HYBRID_MEDIUM
+from edgewise.models.families.mobilenetv4 import CONV_SMALL, HYBRID_MEDIUM
 from edgewise.spec.scale import fit_resolution, make_divisible, scale_width
 from edgewise.spec.walk import max_reduction, walk
 

@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from edgewise.data.augment import AugmentConfig
 from edgewise.data.dataset import Dataset, Sample
 from edgewise.data.sources import MemoryImage
-from edgewise.models.mobilenetv4 import CONV_SMALL
+from edgewise.models.families.mobilenetv4 import CONV_SMALL
 from edgewise.records.artifact import Preprocessing
 from edgewise.records.data import DataSummary
 from edgewise.spec.model import ModelSpec

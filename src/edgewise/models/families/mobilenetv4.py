@@ -7,6 +7,9 @@ from the paper's Table 13: trained weights exist only for the code's version. Ba
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from edgewise.spec.model import ModelSpec
 from edgewise.spec.rows import ConvSpec, FusedIBSpec, MQASpec, UIBSpec
 
@@ -275,4 +278,8 @@ HYBRID_LARGE = ModelSpec(
         # stage 4: 12, to the head
         (ConvSpec(out_chs=960, kernel=1),),
     ),
+)
+
+SPECS: Mapping[str, ModelSpec] = MappingProxyType(
+    {spec.name: spec for spec in (CONV_SMALL, CONV_MEDIUM, CONV_LARGE, HYBRID_MEDIUM, HYBRID_LARGE)}
 )

@@ -1,0 +1,1 @@
+"""Families as tables: one file of rows each, a mapping `SPECS` from name to `ModelSpec`."""

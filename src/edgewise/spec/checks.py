@@ -1,0 +1,90 @@
+"""Whether the rows of a network fit together: what no row can see alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from edgewise.spec.former_rows import BneckLiteSpec, FormerDownSpec, FormerSpec, FormerUIBSpec, TokensSpec
+from edgewise.spec.heads import ConvHeadSpec, NormLinearHeadSpec, PoolHeadSpec, TokenHeadSpec
+from edgewise.spec.mobilenet_rows import ConvSpec
+from edgewise.spec.rep_rows import MobileOneSpec, RepVGGSpec, RepViTDownSpec, RepViTSpec, RepViTStemSpec
+from edgewise.spec.rows import TOKEN_ROWS
+from edgewise.spec.walk import Step, walk
+
+if TYPE_CHECKING:
+    from edgewise.spec.model import ModelSpec
+
+REP_ROWS = (RepVGGSpec, MobileOneSpec, RepViTSpec, RepViTDownSpec)
+
+
+def check_rows(spec: ModelSpec) -> list[str]:
+    """Return what does not fit in ``spec``, each with its place; empty for a sound network."""
+    problems = [
+        f"stages[{stage}] is empty; a stage needs at least one row"
+        for stage, rows in enumerate(spec.stages)
+        if not rows
+    ]
+    if problems or not spec.stages:
+        return problems or ["stages is empty; a network needs at least one"]
+    problems = list(_whole(spec))
+    for step in walk(spec):
+        problems += [f"{step.path}{problem}" for problem in _row(spec, step)]
+    return problems
+
+
+def _whole(spec: ModelSpec) -> Iterator[str]:
+    kinds = [step.row for step in walk(spec)]
+    if spec.tokens is not None and not isinstance(spec.stem, ConvSpec):
+        yield f"stem.kind is {spec.stem.kind!r}; with tokens it must be 'conv'"
+    yield from _head(spec)
+    if spec.padding == "same" and any(isinstance(row, (*REP_ROWS, RepViTStemSpec)) for row in (spec.stem, *kinds)):
+        yield "padding is 'same', under which branches cannot be folded into one convolution; accepted here: 'symmetric'"
+
+
+def _head(spec: ModelSpec) -> Iterator[str]:
+    if isinstance(spec.head, TokenHeadSpec) != (spec.tokens is not None):
+        yield f"head.kind is {spec.head.kind!r}; 'token' goes with tokens, and tokens with 'token'"
+        return
+    if spec.tokens is not None:
+        return
+    own_names = isinstance(spec.stem, ConvSpec)
+    accepted = (ConvHeadSpec, PoolHeadSpec) if own_names else (PoolHeadSpec, NormLinearHeadSpec)
+    if not isinstance(spec.head, accepted):
+        names = "', '".join(str(head.model_fields["kind"].default) for head in accepted)
+        yield f"head.kind is {spec.head.kind!r}; with stem.kind={spec.stem.kind!r} accepted: '{names}'"
+
+
+def _row(spec: ModelSpec, step: Step) -> Iterator[str]:
+    row = step.row
+    if isinstance(row, TOKEN_ROWS) != (spec.tokens is not None):
+        yield f".kind is {row.kind!r}; rows that take tokens along go with tokens, and no others do"
+        return
+    if getattr(row, "skip", True) is False and not step.keeps_shape:
+        yield f".skip is False, which has no effect at stride {step.stride} from {step.in_chs} to {step.out_chs} channels; leave it out"
+    if isinstance(row, RepVGGSpec):
+        yield from _divides("groups", row.groups, step.in_chs, step.out_chs)
+    elif isinstance(row, MobileOneSpec) and row.depthwise and step.out_chs % step.in_chs:
+        yield f".out_chs is {step.out_chs}; a depthwise row gives a multiple of its {step.in_chs} input channels"
+    elif spec.tokens is not None:
+        yield from _former(row, step, spec.tokens)
+
+
+def _former(row: object, step: Step, tokens: TokensSpec) -> Iterator[str]:
+    if isinstance(row, BneckLiteSpec | FormerDownSpec) and row.mid_chs % step.in_chs:
+        yield f".mid_chs is {row.mid_chs}; its depthwise gives a multiple of the {step.in_chs} input channels"
+    if isinstance(row, FormerDownSpec) and row.second_mid_chs % row.out_chs:
+        yield f".second_mid_chs is {row.second_mid_chs}; its depthwise gives a multiple of out_chs={row.out_chs}"
+    if isinstance(row, BneckLiteSpec | FormerDownSpec):
+        yield from _divides("groups", row.groups, row.mid_chs, row.out_chs)
+    if isinstance(row, FormerSpec):
+        yield from _divides("groups", row.groups, step.in_chs, row.mid_chs, row.out_chs)
+    if isinstance(row, FormerSpec | FormerDownSpec | FormerUIBSpec):
+        for what, chs in (("input", step.in_chs), ("out_chs", step.out_chs)):
+            if chs % tokens.bridge_heads:
+                yield f" bridges {chs} channels ({what}), which tokens.bridge_heads={tokens.bridge_heads} does not divide"
+
+
+def _divides(field: str, value: int, *widths: int) -> Iterator[str]:
+    if any(width % value for width in widths):
+        yield f".{field} is {value}, which does not divide {' and '.join(map(str, dict.fromkeys(widths)))} channels"
