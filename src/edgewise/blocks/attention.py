@@ -117,7 +117,7 @@ class AttentionBlock(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(N, in_chs, H, W) -> (N, in_chs, H, W)."""
         out: torch.Tensor = self.layer_scale(self.attn(self.norm(x)))
-        return x + self.drop_path(out) if self.has_skip else out
+        return self.drop_path(out).add_(x) if self.has_skip else out
 
 
 class MQA(AttentionBlock):

@@ -10,7 +10,7 @@ class DynamicReLU(nn.Module):
     """Per channel the larger of two lines, their slopes and intercepts from the map's mean. (N, C, H, W) to (N, C, H, W).
 
     Source: Chen et al. 2020, arXiv 2003.10027, variant B: K = 2, lambdas 1.0 and 0.5, coefficients 2 sigmoid(.) - 1, reduction 8.
-    Starts as ReLU. Mobile-Former's own form, driven by a token, is `blocks.former.TokenReLU`.
+    Starts as ReLU. Mobile-Former's own form, driven by a token, is `blocks.former_relu.TokenReLU`.
     """
 
     def __init__(self, num_chs: int, reduction: int = 8) -> None:

@@ -1,15 +1,17 @@
-"""Folding batch norms, branches and layer scales into convolutions, for deployment."""
+"""Folding batch norms, branches and layer scales into convolutions and linear layers, for deployment."""
 
 from __future__ import annotations
 
 import copy
-from typing import Protocol, TypeVar, cast, runtime_checkable
+from typing import Any, Protocol, TypeVar, cast, runtime_checkable
 
 import torch
 from torch import nn
 
-from edgewise.blocks.fold import fold_norm, scaled
+from edgewise.blocks.fold import exact, fold_norm, fold_norm_before_linear, fold_norm_into_linear, scaled
+from edgewise.blocks.foreign_fuse import fuse_by_own_methods
 from edgewise.blocks.layer_scale import LayerScale
+from edgewise.errors import ConfigError
 
 Module = TypeVar("Module", bound=nn.Module)
 
@@ -39,17 +41,24 @@ class Fusable(Protocol):
 def fuse(model: Module) -> Module:
     """Return a copy of ``model`` in eval mode with every batch norm behind a convolution, every branch and layer scale folded away.
 
-    The arithmetic is done in float64. Fusing a fused model changes nothing. The batch norm *before* attention (MQA) stays: a
-    norm cannot be folded through the zero padding of the depthwise convolutions behind it.
+    The arithmetic is done in float64; dtype, device and `requires_grad` stay. Fusing a fused model changes nothing. A batch norm
+    *before* attention (MQA) stays: a norm cannot be folded through the zero padding of the depthwise convolutions behind it.
+
+    A module of somebody else's that brings a method for its own deployment is folded by that. Apart from it, a norm is folded
+    where it stands right behind its convolution in an `nn.Sequential`, next to a linear layer in one (whose inputs are then taken
+    to be (N, C)), or under names such as ``conv`` and ``bn`` in that order.
     """
     fused = cast(Module, model.fused()) if isinstance(model, Fusable) else copy.deepcopy(model)
-    fused.eval()
-    _replace_fusable(fused)
+    _replace_fusable(fused, {})
+    fuse_by_own_methods(fused)
     for module in list(fused.modules()):
         _fold_layer_scale(module)
         _fold_norms(module)
-        if isinstance(module, nn.Sequential):
+        if isinstance(module, nn.Sequential) and type(module).forward is nn.Sequential.forward:
             _fold_sequence(module)
+    if hasattr(fused, "runs_channels_last"):
+        fused.runs_channels_last = cast(Any, True)
+    fused.eval()
     return fused
 
 
@@ -59,29 +68,46 @@ def reparameterize_model(model: Module, inplace: bool = False) -> Module:
     Args:
         model: any module.
         inplace: make ``model`` itself the fused one, and return it, instead of a copy.
+
+    Raises:
+        ConfigError: ``inplace``, and the fused form of ``model`` is a module of another class.
     """
     fused = fuse(model)
     if not inplace:
         return fused
+    if type(fused) is not type(model):
+        raise ConfigError(
+            f"inplace is True, but a fused {type(model).__name__} is a {type(fused).__name__}; "
+            f"use what reparameterize_model(model) returns"
+        )
     model.__dict__.clear()
     model.__dict__.update(fused.__dict__)
     return model
 
 
-def _replace_fusable(module: nn.Module) -> None:
-    for name, child in module.named_children():
+def _replace_fusable(module: nn.Module, done: dict[nn.Module, nn.Module]) -> None:
+    """Put the fused forms in place below ``module``; a block that is used in two places stays one block."""
+    for name, child in module._modules.items():
+        if child is None:
+            continue
         if isinstance(child, Fusable):
-            setattr(module, name, child.fused().eval())
+            if child not in done:
+                done[child] = child.fused().eval()
+            setattr(module, name, done[child])
         else:
-            _replace_fusable(child)
+            _replace_fusable(child, done)
 
 
 def _fold_norms(module: nn.Module) -> None:
+    order = list(module._modules)
     for conv_name, norm_name in _pairs_of(module):
-        conv, norm = getattr(module, conv_name, None), getattr(module, norm_name, None)
-        if isinstance(conv, nn.Conv2d) and type(norm) is nn.BatchNorm2d:
-            setattr(module, conv_name, fold_norm(conv, norm))
-            setattr(module, norm_name, nn.Identity())
+        if conv_name not in order or norm_name not in order:
+            continue
+        # in other people's modules of the same names, a norm that is defined first runs first
+        if order.index(conv_name) < order.index(norm_name):
+            folded = _folded(module._modules[conv_name], module._modules[norm_name])
+            if folded is not None:
+                module._modules[conv_name], module._modules[norm_name] = folded
 
 
 def _pairs_of(module: nn.Module) -> tuple[tuple[str, str], ...]:
@@ -92,10 +118,28 @@ def _pairs_of(module: nn.Module) -> tuple[tuple[str, str], ...]:
 
 def _fold_sequence(sequence: nn.Sequential) -> None:
     for index in range(len(sequence) - 1):
-        conv, norm = sequence[index], sequence[index + 1]
-        if isinstance(conv, nn.Conv2d) and type(norm) is nn.BatchNorm2d:
-            sequence[index] = fold_norm(conv, norm)
-            sequence[index + 1] = nn.Identity()
+        folded = _folded(sequence[index], sequence[index + 1])
+        if folded is not None:
+            sequence[index], sequence[index + 1] = folded
+
+
+def _folded(first: nn.Module | None, second: nn.Module | None) -> tuple[nn.Module, nn.Module] | None:
+    """Return what stands for ``first`` and ``second``, run one after another, once the norm of the two is folded; None if there is none."""
+    if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
+        return (fold_norm(first, second), nn.Identity()) if _is_affine(second, first.out_channels) else None
+    if isinstance(first, nn.Linear) and isinstance(second, nn.BatchNorm1d):
+        return (fold_norm_into_linear(first, second), nn.Identity()) if _is_affine(second, first.out_features) else None
+    if isinstance(first, nn.BatchNorm1d) and isinstance(second, nn.Linear):
+        return (
+            (nn.Identity(), fold_norm_before_linear(first, second)) if _is_affine(first, second.in_features) else None
+        )
+    return None
+
+
+def _is_affine(norm: nn.BatchNorm1d | nn.BatchNorm2d, num_chs: int) -> bool:
+    """Return whether ``norm`` is affine in eval mode: torch's own (a subclass may add more) and with statistics."""
+    own = type(norm) in (nn.BatchNorm1d, nn.BatchNorm2d)
+    return own and norm.running_mean is not None and norm.num_features == num_chs
 
 
 def _fold_layer_scale(module: nn.Module) -> None:
@@ -108,7 +152,7 @@ def _fold_layer_scale(module: nn.Module) -> None:
     if type(norm) is nn.BatchNorm2d:
         conv = fold_norm(conv, norm)
         holder.bn = nn.Identity()
-    gamma = scale.gamma.double()
+    gamma = exact(scale.gamma)
     setattr(holder, name, scaled(conv, gamma, torch.zeros_like(gamma)))
     module.layer_scale = nn.Identity()
 

@@ -54,4 +54,4 @@ class FusedIB(nn.Module):
         """(N, in_chs, H, W) -> (N, out_chs, H/stride, W/stride)."""
         out: torch.Tensor = self.se(self.aa(self.act(self.bn1(self.conv_exp(x)))))
         out = self.se_out(self.bn2(self.conv_pwl(out)))
-        return x + self.drop_path(out) if self.has_skip else out
+        return self.drop_path(out).add_(x) if self.has_skip else out

@@ -60,4 +60,4 @@ class InvertedResidual(nn.Module):
         out: torch.Tensor = self.se_expand(self.act1(self.bn1(self.conv_pw(x))))
         out = self.se(self.aa(self.act2(self.bn2(self.conv_dw(out)))))
         out = self.se_out(self.bn3(self.conv_pwl(out)))
-        return x + self.drop_path(out) if self.has_skip else out
+        return self.drop_path(out).add_(x) if self.has_skip else out

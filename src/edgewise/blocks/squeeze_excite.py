@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from edgewise.blocks.activations import make_act
 from edgewise.spec.scale import make_divisible
 
 
@@ -16,10 +17,10 @@ class SqueezeExcite(nn.Module):
     Source: Hu et al. 2018, arXiv 1709.01507; hard gate: MobileNetV3, arXiv 1905.02244, section 5.2 (relu6(x + 3) / 6).
     """
 
-    def __init__(self, num_chs: int, reduced_chs: int, gate: str = "sigmoid") -> None:
+    def __init__(self, num_chs: int, reduced_chs: int, act: str = "relu", gate: str = "sigmoid") -> None:
         super().__init__()
         self.conv_reduce = nn.Conv2d(num_chs, reduced_chs, 1)
-        self.act1 = nn.ReLU(inplace=True)
+        self.act1 = make_act(act, reduced_chs)
         self.conv_expand = nn.Conv2d(reduced_chs, num_chs, 1)
         self.gate = _gate(gate)
 
@@ -33,10 +34,10 @@ class SqueezeExcite(nn.Module):
 class SEModule(nn.Module):
     """The same function under the state-dict keys of timm's RepViT, MobileOne and RepVGG."""
 
-    def __init__(self, num_chs: int, reduced_chs: int, gate: str = "sigmoid") -> None:
+    def __init__(self, num_chs: int, reduced_chs: int, act: str = "relu", gate: str = "sigmoid") -> None:
         super().__init__()
         self.fc1 = nn.Conv2d(num_chs, reduced_chs, 1)
-        self.act = nn.ReLU(inplace=True)
+        self.act = make_act(act, reduced_chs)
         self.fc2 = nn.Conv2d(reduced_chs, num_chs, 1)
         self.gate = _gate(gate)
 
@@ -53,6 +54,7 @@ class SE:
     ratio: float = 0.25
     divisor: int = 8
     round_limit: float = 0.9
+    act: str = "relu"
     gate: str = "hard_sigmoid"
     place: str = "mid"
 
@@ -65,12 +67,12 @@ def make_se(se: SE | None, place: str, num_chs: int) -> nn.Module:
     """Make the squeeze-and-excitation that ``se`` puts at ``place``, an identity where it puts none."""
     if se is None or se.place != place:
         return nn.Identity()
-    return SqueezeExcite(num_chs, se.reduced_chs(num_chs), se.gate)
+    return SqueezeExcite(num_chs, se.reduced_chs(num_chs), se.act, se.gate)
 
 
 def make_se_module(se: SE | None, num_chs: int) -> nn.Module:
     """Make the squeeze-and-excitation of a row that has one place for it."""
-    return nn.Identity() if se is None else SEModule(num_chs, se.reduced_chs(num_chs), se.gate)
+    return nn.Identity() if se is None else SEModule(num_chs, se.reduced_chs(num_chs), se.act, se.gate)
 
 
 def _gate(name: str) -> nn.Module:

@@ -68,4 +68,4 @@ class UIB(nn.Module):
         """(N, in_chs, H, W) -> (N, out_chs, H/stride, W/stride)."""
         out: torch.Tensor = self.se(self.dw_mid(self.se_expand(self.pw_exp(self.dw_start(x)))))
         out = self.se_out(self.layer_scale(self.pw_proj(out)))
-        return x + self.drop_path(out) if self.has_skip else out
+        return self.drop_path(out).add_(x) if self.has_skip else out

@@ -28,9 +28,15 @@ Data = Annotated[
     str, typer.Argument(help="Folder or tar of images (train/ and val/, or one folder a class), or 'digits'.")
 ]
 Source = Annotated[str, typer.Argument(help="A run's folder, its weights/best.safetensors, or an exported file.")]
+ExportSource = Annotated[
+    str,
+    typer.Argument(
+        help="A run's folder or best.safetensors; NAME.TAG (published weights); NAME, FILE.yaml, timm:NAME."
+    ),
+]
 Project = Annotated[Path, typer.Option(help="Folder that holds all runs.")]
 Name = Annotated[str | None, typer.Option(help="Name of the run; a number is added where it is taken.")]
-Model = Annotated[str | None, typer.Option(help="A name that 'edgewise list' shows.")]
+Model = Annotated[str | None, typer.Option(help="A name that 'edgewise list' shows, or your own FILE.yaml.")]
 ImgSize = Annotated[int | None, typer.Option("--img-size", "--imgsz", help="Side of the input in pixels, 8 to 4096.")]
 Epochs = Annotated[int | None, typer.Option(help="Passes over the training images.")]
 Batch = Annotated[int | None, typer.Option(help="Images a step.")]
@@ -87,24 +93,34 @@ def with_key_values(command: Any, arguments: list[str]) -> list[str]:
 
 
 @app.command("list", epilog="Example: edgewise list 'mobilenetv4_conv*'")
-def list_(pattern: Annotated[str, typer.Argument(help="Shell pattern.")] = "*", json: Json = False) -> None:
-    """List the models with parameters, MACs and published accuracy."""
-    from edgewise.cli.render import render_list
-
-    render_list(pattern, as_json=json)
-
-
-@app.command(epilog="Example: edgewise info mobilenetv4_conv_small --img-size 256")
-def info(
-    model: Annotated[str, typer.Argument(help="A name that 'edgewise list' shows.")],
-    img_size: ImgSize = None,
-    layers: Annotated[bool, typer.Option("--layers", help="One row a block instead of a stage.")] = False,
+def list_(
+    pattern: Annotated[str, typer.Argument(help="Shell pattern.")] = "*",
+    family: Annotated[str | None, typer.Option(help="One family alone, as in mobilenetv4.")] = None,
     json: Json = False,
 ) -> None:
-    """Show a model's cost, stage by stage, and its published accuracy."""
-    from edgewise.cli.render import render_info
+    """List the models with parameters, MACs, published accuracy and how many sets of weights there are."""
+    from edgewise.cli.render_models import render_list
 
-    render_info(model, img_size, layers=layers, as_json=json)
+    render_list(pattern, family, as_json=json)
+
+
+@app.command(epilog="Example: edgewise info mobilenetv4_conv_small --spec > my.yaml; edgewise info my.yaml")
+def info(
+    model: Annotated[
+        str, typer.Argument(help="A name that 'edgewise list' shows, NAME.TAG, your own FILE.yaml, or timm:NAME.")
+    ],
+    img_size: ImgSize = None,
+    layers: Annotated[bool, typer.Option("--layers", help="One row a block instead of a stage.")] = False,
+    spec: Annotated[bool, typer.Option("--spec", help="Print the model's rows as YAML, ready to edit.")] = False,
+    json: Json = False,
+) -> None:
+    """Show a model's cost, stage by stage, its published accuracy and its weights."""
+    from edgewise.cli.render_models import render_info, render_spec
+
+    if spec:
+        render_spec(model, img_size, as_json=json)
+    else:
+        render_info(model, img_size, layers=layers, as_json=json)
 
 
 @app.command(epilog="Example: edgewise quickstart")
@@ -127,6 +143,9 @@ def fit(
     runtime: Runtime = "onnxruntime",
     threads: Threads = 1,
     model: Model = None,
+    models: Annotated[
+        str | None, typer.Option(help="Candidates for --max-ms, as in 'mobilenetv4_conv*,repvit_m1_0'.")
+    ] = None,
     epochs: Epochs = None,
     img_size: ImgSize = None,
     time_budget: TimeBudget = None,
@@ -178,6 +197,7 @@ def fit(
                 runtime=runtime,
                 threads=threads,
                 model=model,
+                models=models,
                 img_size=img_size,
                 time_budget_s=parse_duration(time_budget) if time_budget else None,
                 recipe=recipe,
@@ -286,28 +306,42 @@ def predict(
 
 @app.command(epilog="Example: edgewise export runs/fit --precision int8 --data ./photos --out deployed")
 def export(
-    source: Source,
+    source: ExportSource,
     out: Annotated[Path, typer.Option(help="New folder for the file.")] = Path("exported"),
     format: Annotated[str, typer.Option(help="onnx or pt2.")] = "onnx",  # noqa: A002
     precision: Annotated[str, typer.Option(help="fp32 or int8.")] = "fp32",
     data: Annotated[str | None, typer.Option(help="Real images to verify on, and to calibrate int8 with.")] = None,
     max_drop: Annotated[float, typer.Option(help="Accepted fall of int8's top-1, in points.")] = 1.0,
     force: Annotated[bool, typer.Option("--force", help="Replace an earlier export of another model.")] = False,
+    img_size: ImgSize = None,
     json: Json = False,
 ) -> None:
-    """Export a run's model; the file is reloaded and compared before it appears."""
+    """Export a run's model, or one by name; the file is reloaded and compared before it appears."""
+    from edgewise.cli.progress import TerminalListener
     from edgewise.cli.render import render_artifact
+    from edgewise.cli.terminal import notes
     from edgewise.pipeline.export_job import export_run
 
-    artifact = export_run(
-        source, out, format=format, precision=precision, data=data, max_drop=max_drop / 100, force=force
-    )
+    with TerminalListener(notes(), quiet=False) as listener:
+        artifact = export_run(
+            source,
+            out,
+            format=format,
+            precision=precision,
+            data=data,
+            max_drop=max_drop / 100,
+            force=force,
+            img_size=img_size,
+            listener=listener,
+        )
     render_artifact(artifact, out, as_json=json)
 
 
 @app.command(epilog="Example: edgewise bench mobilenetv4_conv_small runs/fit/export/onnx-int8 --threads 1")
 def bench(
-    what: Annotated[list[str], typer.Argument(help="Model names, runs, exported files or folders.")],
+    what: Annotated[
+        list[str], typer.Argument(help="Model names, FILE.yaml, timm:NAME, runs, exported files or folders.")
+    ],
     runtime: Annotated[str | None, typer.Option(help="onnxruntime or torch; by default what the file is for.")] = None,
     threads: Threads = 1,
     batch: Annotated[int, typer.Option(help="Images a call.")] = 1,

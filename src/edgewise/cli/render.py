@@ -6,9 +6,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgewise.cli.tables import new_table, plain
 from edgewise.cli.terminal import console, notes, print_json
 from edgewise.errors import shown
-from edgewise.report.formatting import format_bytes, format_count, format_ms, format_percent, format_threads
+from edgewise.report.formatting import format_bytes, format_ms, format_percent, format_threads
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -21,90 +22,6 @@ if TYPE_CHECKING:
     from edgewise.records.run import RunRecord
     from edgewise.records.training import EvalRecord, TrainRecord
     from edgewise.train.run_folder import RunFolder
-
-
-def _table(*columns: str, title: str | None = None) -> Table:
-    """Return a plain table; columns whose name ends in ``>`` are right-aligned."""
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False)
-    for column in columns:
-        # names may fold; numbers stay whole
-        table.add_column(
-            column.rstrip(">"),
-            justify="right" if column.endswith(">") else "left",
-            overflow="fold",
-            no_wrap=column not in ("what", "name", "file", "class", "found", "output", "part", "kind"),
-        )
-    return table
-
-
-def _plain(text: object) -> str:
-    """Return ``text`` so that rich shows its square brackets instead of obeying them."""
-    from rich.markup import escape
-
-    return escape(str(text))
-
-
-def render_list(pattern: str, *, as_json: bool) -> None:
-    """Show the catalogue's models that match ``pattern``."""
-    from edgewise.errors import unknown_name
-    from edgewise.models.catalogue import CATALOGUE, list_models
-
-    entries = sorted((CATALOGUE[name] for name in list_models(pattern)), key=lambda entry: entry.macs)
-    if not entries:
-        raise unknown_name("model", pattern, CATALOGUE)
-    if as_json:
-        fields = ("name", "paper_name", "img_size", "params", "macs", "top1", "source")
-        print_json([{field: getattr(entry, field) for field in fields} for entry in entries])
-        return
-    table = _table("name", "size px>", "params>", "MACs>", "top-1>")
-    for entry in entries:
-        table.add_row(
-            entry.name,
-            str(entry.img_size),
-            format_count(entry.params),
-            format_count(entry.macs),
-            format_percent(entry.top1),
-        )
-    console().print(table)
-    notes().print("top-1: published, ImageNet-1k, at that size; more: edgewise info NAME", style="dim")
-
-
-def render_info(name: str, img_size: int | None, *, layers: bool, as_json: bool) -> None:
-    """Show one model's cost and origin."""
-    from edgewise.models.catalogue import find
-
-    entry = find(name)
-    from edgewise.cost.count import count
-    from edgewise.models.build import build
-    from edgewise.pipeline.settings import check_img_size
-    from edgewise.spec.scale import fit_resolution
-
-    side = entry.img_size if img_size is None else img_size
-    check_img_size(side)
-    report = count(build(fit_resolution(entry.spec(), side)), side)
-    if as_json:
-        published = {"paper_name": entry.paper_name, "top1": entry.top1, "source": entry.source}
-        print_json(published | report.model_dump(mode="json"))
-        return
-    out = console()
-    out.print(f"[bold]{entry.name}[/]  {entry.paper_name}, published top-1 {format_percent(entry.top1)}")
-    out.print(f"[dim]{entry.source}; counts below at {side} px, batch 1[/]")
-    table = _table("part", "kind", "output", "params>", "MACs>", "share>", "activations>")
-    for part in report.blocks if layers else report.stages:
-        table.add_row(
-            part.path,
-            part.kind,
-            "x".join(map(str, part.out_shape)),
-            format_count(part.params),
-            format_count(part.macs),
-            format_percent(part.macs / max(1, report.macs), 0),
-            format_count(part.activations),
-        )
-    out.print(table)
-    out.print(f"{report.params:,} parameters, {report.macs:,} MACs, {report.activations:,} activation elements")
 
 
 def render_run(folder: RunFolder, run: RunRecord, *, as_json: bool) -> None:
@@ -125,12 +42,12 @@ def render_run(folder: RunFolder, run: RunRecord, *, as_json: bool) -> None:
         for sentence in (best_file_sentence(run), *int8_sentences(run)):
             if sentence:
                 out.print(sentence, soft_wrap=True)
-    out.print(f"\nReport: [bold]{_plain(folder.report)}[/]", soft_wrap=True)
+    out.print(f"\nReport: [bold]{plain(folder.report)}[/]", soft_wrap=True)
     _say_next(folder, run)
 
 
 def _file_table(run: RunRecord) -> Table:
-    table = _table("file", "size>", "top-1>", "agrees>", "latency>", "95 %", "verdict")
+    table = new_table("file", "size>", "top-1>", "agrees>", "latency>", "95 %", "verdict")
     for file in run.files:
         measured = file.measurement
         table.add_row(
@@ -171,7 +88,7 @@ def render_training(folder: RunFolder, record: TrainRecord, *, as_json: bool) ->
         return
     console().print(
         f"\nBest validation top-1 [bold]{format_percent(record.best_top1)}[/] in epoch {record.best_epoch}\n"
-        f"Weights: {_plain(folder.best)}\nReport: [bold]{_plain(folder.report)}[/]",
+        f"Weights: {plain(folder.best)}\nReport: [bold]{plain(folder.report)}[/]",
         soft_wrap=True,
     )
 
@@ -181,10 +98,10 @@ def render_evaluation(record: EvalRecord, *, as_json: bool) -> None:
     if as_json:
         print_json(record.model_dump(mode="json"))
         return
-    table = _table("class", "images>", "recall>", "precision>")
+    table = new_table("class", "images>", "recall>", "precision>")
     for each in record.classes:
         table.add_row(
-            _plain(shown(each.label)[1:-1]),
+            plain(shown(each.label)[1:-1]),
             str(each.num_images),
             format_percent(each.recall),
             format_percent(each.precision),
@@ -208,7 +125,7 @@ def render_answers(answers: Iterable[Answer], *, as_json: bool, out_dir: Path | 
             drawn = str(answer.drawn) if answer.drawn else None
             rows.append({"path": str(answer.path), "top": top, "error": answer.error, "drawn": drawn})
         elif answer.error:
-            notes().print(f"[red]{_plain(name)}[/]: {_plain(answer.error)}", soft_wrap=True)
+            notes().print(f"[red]{plain(name)}[/]: {plain(answer.error)}", soft_wrap=True)
         else:
             text = ", ".join(f"{shown(label)[1:-1]} {format_percent(value)}" for label, value in answer.top)
             console().print(f"{name}: {text}", soft_wrap=True, markup=False)
@@ -225,11 +142,11 @@ def render_artifact(artifact: Artifact, out_dir: Path, *, as_json: bool) -> None
         print_json({"folder": str(out_dir)} | artifact.model_dump(mode="json"))
         return
     out = console()
-    out.print(f"[bold]{_plain(out_dir / artifact.files[0])}[/] {format_bytes(artifact.file_bytes)}", soft_wrap=True)
+    out.print(f"[bold]{plain(out_dir / artifact.files[0])}[/] {format_bytes(artifact.file_bytes)}", soft_wrap=True)
     proof = artifact.verification
     if proof is None:
         return
-    table = _table("inputs", "count>", "max |Δ|>", "max |logit|>", "same top-1>")
+    table = new_table("inputs", "count>", "max |Δ|>", "max |logit|>", "same top-1>")
     for check in proof.checks:
         table.add_row(
             check.name,
@@ -255,7 +172,7 @@ def render_measurements(measurements: Sequence[Measurement], *, as_json: bool) -
         return f"{each.runtime}, {format_threads(each.threads)}, batch {each.batch}"
 
     places = {place(each) for each in measurements}
-    table = _table(
+    table = new_table(
         "what",
         "latency>",
         "95 %",
@@ -265,7 +182,7 @@ def render_measurements(measurements: Sequence[Measurement], *, as_json: bool) -
     )
     for each in measurements:
         table.add_row(
-            _plain(each.name if len(places) == 1 else f"{each.name} ({place(each)})"),
+            plain(each.name if len(places) == 1 else f"{each.name} ({place(each)})"),
             format_ms(each.latency_ms),
             f"{each.ci_low_ms:#.3g}-{each.ci_high_ms:#.3g} ms",
             format_bytes(each.file_bytes),
@@ -288,8 +205,8 @@ def render_checks(environment: Environment, checks: Sequence[Check], *, as_json:
         f"{environment.cpu}, {environment.num_cores} cores, {format_bytes(environment.memory_bytes)}, "
         f"{environment.system}, Python {environment.python}"
     )
-    table = _table("", "what", "found")
+    table = new_table("", "what", "found")
     for check in checks:
         mark = "[green]ok[/]" if check.ok else "[red]missing[/]" if check.required else "[yellow]no[/]"
-        table.add_row(mark, check.name, _plain(check.detail))
+        table.add_row(mark, check.name, plain(check.detail))
     out.print(table)

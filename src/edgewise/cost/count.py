@@ -18,7 +18,7 @@ def count(model: nn.Module, img_size: int | None = None, *, batch: int = 1, in_c
 
     Args:
         model: any module that takes (N, C, H, W); Edgewise's own know their `img_size` and `in_chans`.
-        img_size: side of the square input in pixels; the model's own by default, else 224.
+        img_size: side of the square input in pixels; by default what the model states in `spec` or `preprocessing`, else 224.
         batch: N, 1 or more.
         in_chans: C; the model's own by default, else 3.
 
@@ -30,8 +30,9 @@ def count(model: nn.Module, img_size: int | None = None, *, batch: int = 1, in_c
         InputError: the model cannot be captured at this size.
     """
     spec = getattr(model, "spec", None)
-    side = img_size if img_size is not None else getattr(spec, "img_size", 224)
-    chans = in_chans if in_chans is not None else getattr(spec, "in_chans", 3)
+    stated = spec if spec is not None else getattr(model, "preprocessing", None)
+    side = img_size if img_size is not None else getattr(stated, "img_size", 224)
+    chans = in_chans if in_chans is not None else getattr(model, "in_chans", 3)
     for name, value in (("img_size", side), ("batch", batch), ("in_chans", chans)):
         if value < 1:
             raise ConfigError(f"{name} is {value}; must be 1 or more")
@@ -50,7 +51,7 @@ def count(model: nn.Module, img_size: int | None = None, *, batch: int = 1, in_c
             unknown.add(op)
     own_params = {name: p.numel() for name, p in model.named_parameters() if p.requires_grad}
     return CostReport(
-        model=getattr(spec, "name", type(model).__name__),
+        model=str(getattr(spec if spec is not None else model, "name", type(model).__name__)),
         input_shape=tuple(example.shape),
         params=sum(own_params.values()),
         macs=sum(op.macs for op in ops),

@@ -13,29 +13,34 @@ from edgewise.records.cost import OpCost, PartCost
 
 Depth = Literal["stage", "block"]
 
+STAGE_NAMES = ("blocks", "stages", "layers", "features")
+"""Of the child that holds the stages of other people's models."""
+
 
 def part_costs(
     model: nn.Module, program: ExportedProgram, ops: Sequence[OpCost], params: Mapping[str, int], *, depth: Depth
 ) -> tuple[PartCost, ...]:
     """Return one row for each stage or block, in the order of the graph; together they hold the whole model.
 
-    A stage is a child of the model's stages (`blocks`, `stages` or `features`, as its layout says), with ``stem`` before and ``head``
-    behind them; a block is a child of such a stage. Models without any are cut at their direct children.
+    A stage is a child of the model's stages (`blocks`, `stages`, `layers` or `features`), with ``stem`` before and ``head``
+    behind them; a block is a child of such a stage, or of a RepViT stage's `blocks`. Models without any are cut at their direct children.
     """
     levels = 2 if depth == "stage" else 3
-    stages = getattr(getattr(model, "layout", None), "stages", "blocks")
+    stages = _stages(model)
     ends = _stem_and_head(model, stages)
 
     def part_of(path: str) -> str:
         names = path.split(".")
-        return ".".join(names[:levels]) if names[0] == stages else ends.get(names[0], names[0])
+        kept = levels + (depth == "block" and names[2:3] == ["blocks"])
+        return ".".join(names[:kept]) if names[0] == stages else ends.get(names[0], names[0])
 
     out_shapes: dict[str, tuple[int, ...]] = {}
     for node in program.graph.nodes:
         stack, value = node.meta.get("nn_module_stack"), node.meta.get("val")
         if node.op == "call_function" and stack and isinstance(value, torch.Tensor):
             out_shapes[part_of(str(list(stack.values())[-1][0]))] = tuple(int(size) for size in value.shape)
-    named = {part_of(name): 0 for name in out_shapes}
+    # the model's own operators make a row only where they cost something
+    named = {part_of(name): 0 for name in out_shapes if name}
     named |= {part_of(op.module): 0 for op in ops}
     weights = dict.fromkeys(named, 0)
     for name, size in params.items():
@@ -52,6 +57,14 @@ def part_costs(
         )
         for part in weights
     )
+
+
+def _stages(model: nn.Module) -> str:
+    """Return the name of the child that holds the stages: what the layout says, else the first one of a usual name."""
+    layout = getattr(model, "layout", None)
+    if layout is not None:
+        return str(layout.stages)
+    return next((name for name, _ in model.named_children() if name in STAGE_NAMES), STAGE_NAMES[0])
 
 
 def _stem_and_head(model: nn.Module, stages: str) -> dict[str, str]:

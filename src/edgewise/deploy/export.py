@@ -18,7 +18,7 @@ from edgewise.deploy.convert import convert
 from edgewise.deploy.exporters.protocol import Exporter, ExportOptions
 from edgewise.deploy.exporters.registry import check_precision, get_exporter
 from edgewise.deploy.identity import file_sha256
-from edgewise.deploy.metadata import describe
+from edgewise.deploy.metadata import describe, origin_of
 from edgewise.deploy.quantise import check_calibration
 from edgewise.deploy.verify import Labelled, check_judges
 from edgewise.deploy.verify import verify as verify_file
@@ -41,6 +41,7 @@ class Target:
     labels: tuple[str, ...]
     dynamic_batch: bool
     credits_: Mapping[str, str] = field(default_factory=dict)
+    origin: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
@@ -112,6 +113,7 @@ def export(
         labels=tuple(labels),
         dynamic_batch=dynamic_batch,
         credits_=credits_ or {},
+        origin=origin_of(model),
     )
     _check_names(target)
     if precision == "int8":
@@ -164,6 +166,7 @@ def _write(
         labels=target.labels,
         preprocessing=target.preprocessing,
         source_sha256=source_sha256,
+        origin=target.origin,
         credits_=target.credits_,
     )
     convert(
@@ -195,6 +198,8 @@ def _describe_file(
         labels=target.labels,
         preprocessing=target.preprocessing,
         source_sha256=source_sha256,
+        weights_file_sha256=target.origin.get("weights_file_sha256"),
+        weights_source=target.origin.get("weights_source"),
         verification=record,
         environment=capture_environment(),
     )

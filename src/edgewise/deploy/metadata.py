@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping, Sequence
 from importlib import metadata
 
+from torch import nn
+
 from edgewise.records.artifact import Preprocessing
 
 
@@ -16,6 +18,7 @@ def describe(
     labels: Sequence[str],
     preprocessing: Preprocessing,
     source_sha256: str,
+    origin: Mapping[str, str] | None = None,
     credits_: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
     """Return a file's metadata: plain text where one value is enough, JSON where not.
@@ -26,6 +29,7 @@ def describe(
         labels: class names in the order of the logits; may be empty.
         preprocessing: how an image becomes the input.
         source_sha256: of the weights before fusing.
+        origin: what is known of the file that the weights were loaded from; its ``license`` wins over the default.
         credits_: more entries, such as ``author`` and ``license``; they win over the defaults.
     """
     defaults = {
@@ -43,4 +47,14 @@ def describe(
         "author": "unspecified",
         "license": "unspecified",
     }
-    return defaults | dict(credits_ or {})
+    return defaults | dict(origin or {}) | dict(credits_ or {})
+
+
+def origin_of(model: nn.Module) -> dict[str, str]:
+    """Return what ``model`` remembers of the file that its weights were loaded from; nothing where they are fresh."""
+    sha256 = getattr(model, "weights_sha256", None)
+    if not isinstance(sha256, str):
+        return {}
+    origin = {"weights_file_sha256": sha256, "weights_source": str(getattr(model, "weights_source", ""))}
+    licence = getattr(getattr(model, "tag", None), "license", "")
+    return origin | ({"license": licence} if licence else {})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
+from itertools import chain
 from types import MappingProxyType
 from typing import Any
 
@@ -13,24 +14,41 @@ from edgewise.blocks.attention import MHSA, MQA
 from edgewise.blocks.conv import Conv
 from edgewise.blocks.conv_norm import ConvNormAct, Norm
 from edgewise.blocks.depthwise_separable import DepthwiseSeparable
+from edgewise.blocks.former import BneckLite, FormerBlock, FormerDown
+from edgewise.blocks.former_bridge import Tokens
+from edgewise.blocks.former_uib import FormerUIB
 from edgewise.blocks.fused_ib import FusedIB
 from edgewise.blocks.inverted_residual import InvertedResidual
+from edgewise.blocks.mobileone import MobileOne
+from edgewise.blocks.repvgg import RepVGG
+from edgewise.blocks.repvit import RepViT, RepViTDown, RepViTStem
 from edgewise.blocks.squeeze_excite import SE
 from edgewise.blocks.uib import UIB
 from edgewise.errors import ConfigError
+from edgewise.models.former_network import FormerNetwork
 from edgewise.models.init_weights import init_weights
-from edgewise.models.layout import MOBILENET, layout_of
+from edgewise.models.layout import FORMER, MOBILENET, layout_of
 from edgewise.models.mobilenet_network import MobileNetwork
 from edgewise.models.network import FeatureNetwork, Network
+from edgewise.models.staged_network import StagedNetwork
 from edgewise.spec.model import ModelSpec
 from edgewise.spec.row import Row
 from edgewise.spec.rows import (
+    BneckLiteSpec,
     ConvSpec,
     DepthwiseSeparableSpec,
+    FormerDownSpec,
+    FormerSpec,
+    FormerUIBSpec,
     FusedIBSpec,
     InvertedResidualSpec,
     MHSASpec,
+    MobileOneSpec,
     MQASpec,
+    RepVGGSpec,
+    RepViTDownSpec,
+    RepViTSpec,
+    RepViTStemSpec,
     UIBSpec,
 )
 from edgewise.spec.walk import Step, walk
@@ -44,6 +62,15 @@ BLOCKS: Mapping[type[Row], type[nn.Module]] = MappingProxyType(
         UIBSpec: UIB,
         MQASpec: MQA,
         MHSASpec: MHSA,
+        RepVGGSpec: RepVGG,
+        MobileOneSpec: MobileOne,
+        RepViTStemSpec: RepViTStem,
+        RepViTSpec: RepViT,
+        RepViTDownSpec: RepViTDown,
+        BneckLiteSpec: BneckLite,
+        FormerSpec: FormerBlock,
+        FormerDownSpec: FormerDown,
+        FormerUIBSpec: FormerUIB,
     }
 )
 """Which block a row builds; its constructor takes the row's fields by name, and of `_context` what it has parameters for."""
@@ -92,7 +119,10 @@ def _network(spec: ModelSpec, stages: list[list[nn.Module]], drop_rate: float) -
     layout = layout_of(spec)
     if layout is MOBILENET:
         return MobileNetwork(spec, [nn.Sequential(*blocks) for blocks in stages], drop_rate=drop_rate)
-    raise NotImplementedError(layout)
+    tokens = _tokens(spec)
+    if layout is FORMER and tokens is not None:
+        return FormerNetwork(spec, list(chain.from_iterable(stages)), tokens, drop_rate=drop_rate)
+    return StagedNetwork(spec, make_block(spec, spec.stem, spec.in_chans), stages, drop_rate=drop_rate)
 
 
 def _block(spec: ModelSpec, step: Step, drop_path: float) -> nn.Module:
@@ -119,6 +149,12 @@ def _context(spec: ModelSpec, drop_path: float) -> dict[str, Any]:
         "norm": Norm(spec.norm.eps, spec.norm.momentum),
         "downsample": spec.downsample,
         "layer_scale_init": spec.layer_scale_init,
-        "tokens": spec.tokens,
+        "tokens": _tokens(spec),
         "drop_path": drop_path,
     }
+
+
+def _tokens(spec: ModelSpec) -> Tokens | None:
+    if spec.tokens is None:
+        return None
+    return Tokens(**{field.name: getattr(spec.tokens, field.name) for field in fields(Tokens)})

@@ -13,8 +13,11 @@ def init_weights(model: nn.Module) -> None:
     """Draw fresh weights: convolutions normal with fan-out, attention projections Xavier uniform, linear layers normal(0, 0.01).
 
     As timm, but for the classifier: timm's uniform(±1/sqrt(num_classes)) starts a 6-class network at a loss of 6 instead of
-    ln 6; torchvision's 0.01 starts it where it should. A module with `init_weights` of its own has the last word.
+    ln 6; torchvision's 0.01 starts it where it should. A module with `init_weights` of its own has the last word. On the meta
+    device there is nothing to draw.
     """
+    if all(parameter.is_meta for parameter in model.parameters()):
+        return
     for module in model.modules():
         if isinstance(module, nn.Conv2d):
             fan_out = module.kernel_size[0] * module.kernel_size[1] * module.out_channels // module.groups

@@ -11,6 +11,7 @@ from torch import nn
 
 from edgewise.blocks.fuse import fuse
 from edgewise.errors import ConfigError
+from edgewise.models.described import Described
 from edgewise.models.features import FeatureInfo, chosen, feature_info
 from edgewise.models.layout import layout_of
 from edgewise.models.trunk import TrunkOutput, check_images, run_trunk
@@ -18,7 +19,7 @@ from edgewise.records.artifact import Preprocessing
 from edgewise.spec.model import ModelSpec
 
 
-class Network(nn.Module, ABC):
+class Network(Described, ABC):
     """A classifier, (N, in_chans, H, W) to (N, num_classes). Built by `models.build.build`; `spec` is what it was built from.
 
     `num_features` is the width of `forward_features`, `head_hidden_size` that of the layer before the classifier.
@@ -38,26 +39,9 @@ class Network(nn.Module, ABC):
         self.in_chans = spec.in_chans
         self.drop_rate = drop_rate
         self.grad_checkpointing = False
+        self.runs_channels_last = False
+        """Whether images are laid out channels last on a CPU, where convolutions without norms between them then run faster."""
         self.preprocessing = Preprocessing.for_chans(spec.in_chans, spec.img_size)
-        """How images become its input; `create_model` sets what the weights were trained with."""
-
-    @property
-    def pretrained_cfg(self) -> dict[str, object]:
-        """Return how to prepare images for this model, under timm's names."""
-        recipe = self.preprocessing
-        return {
-            "architecture": self.spec.name,
-            "input_size": (self.in_chans, recipe.img_size, recipe.img_size),
-            "crop_pct": recipe.crop_pct,
-            "interpolation": recipe.interpolation,
-            "mean": recipe.mean,
-            "std": recipe.std,
-            "num_classes": self.num_classes,
-            "first_conv": next((name for name, m in self.named_modules() if isinstance(m, nn.Conv2d)), ""),
-            "classifier": self.layout.classifier,
-        }
-
-    default_cfg = pretrained_cfg
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(N, in_chans, H, W) -> (N, num_classes) logits."""
@@ -81,6 +65,9 @@ class Network(nn.Module, ABC):
 
     def _trunk(self, x: torch.Tensor, taps: Collection[int] = ()) -> TrunkOutput:
         check_images(x, self.in_chans)
+        # a captured program leaves layouts to its runtime
+        if self.runs_channels_last and x.device.type == "cpu" and not torch.compiler.is_compiling():
+            x = x.contiguous(memory_format=torch.channels_last)
         recompute = self.grad_checkpointing and self.training and torch.is_grad_enabled()
         return run_trunk(self, self.layout, x, taps, recompute=recompute)
 
@@ -130,7 +117,7 @@ class Network(nn.Module, ABC):
         return {name for name, _ in self.named_parameters() if name.startswith("tokens")}
 
     def fuse(self) -> Self:
-        """Return a copy for deployment, in eval mode: batch norms, branches and layer scales folded away."""
+        """Return a copy for deployment, in eval mode: batch norms, branches and layer scales folded away; as `edgewise.fuse`."""
         return fuse(self)
 
     def reparameterize(self) -> Self:
@@ -138,7 +125,7 @@ class Network(nn.Module, ABC):
         return fuse(self)
 
 
-class FeatureNetwork(nn.Module):
+class FeatureNetwork(Described):
     """The maps of a network at several strides, a list of (N, C_i, H/r_i, W/r_i); its keys are those of `Network` without head."""
 
     def __init__(self, network: Network, out_indices: Sequence[int] | None = None) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,10 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from edgewise.errors import WeightsError, shown
-from edgewise.models.state_candidates import is_plain
+from edgewise.models.deployed_form import deployed_form, training_form
+from edgewise.models.first_convs import adapt_first_convs
+from edgewise.models.foreign.repvit_legacy import convert_legacy_mixers
+from edgewise.models.network import FeatureNetwork, Network
+from edgewise.models.state_candidates import Candidate, is_plain
+from edgewise.models.state_head import head_fault, leave_head
+from edgewise.models.state_naming import BATCH_COUNT
 
-HEAD_PREFIX = "classifier."
-RGB = 3
 MAX_LISTED = 10
 
 
@@ -25,102 +28,90 @@ class Fitting:
     Attributes:
         entries: what is still to be loaded, by the model's names.
         target: the model's state that must be covered.
+        given_names: names in the file, by the model's, where they differ.
         notes: what was changed, for people.
     """
 
     entries: dict[str, Any]
     target: dict[str, Tensor]
+    given_names: Mapping[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+
+    def shown(self, name: str) -> str:
+        """Return the name under which a person finds the model's ``name`` in the file."""
+        return shown(self.given_names.get(name, name))
 
 
 def fit_state(
-    model: nn.Module, entries: Mapping[str, Any], *, new_head: bool, allow_nonfinite: bool
+    model: nn.Module, candidate: Candidate, *, new_head: bool | None, allow_nonfinite: bool
 ) -> tuple[dict[str, Tensor], list[str]]:
     """Return tensors with the names, shapes and dtypes of ``model`` (without its head if ``new_head``), and notes.
+
+    With ``new_head`` None the head is left out where it does not fit.
 
     Raises:
         WeightsError: names or shapes differ, an integer would become a fraction or the other way round, or a value is
             NaN or infinite and ``allow_nonfinite`` is not set.
     """
     target = {name: value for name, value in model.state_dict().items() if isinstance(value, Tensor)}
-    fitting = Fitting(dict(entries), target)
-    if new_head:
-        _leave_head(fitting)
-    else:
-        _check_head(fitting)
-    _adapt_first_conv(fitting, model)
+    fitting = Fitting(dict(candidate.entries), target, candidate.given_names)
+    if isinstance(model, FeatureNetwork):
+        _leave_what_features_lack(fitting, model)
+    fault = head_fault(model, fitting.entries, fitting.target)
+    if new_head or (new_head is None and fault):
+        fitting.notes.append(leave_head(model, fitting.entries, fitting.target))
+    elif fault:
+        raise WeightsError(fault)
+    if isinstance(model, Network | FeatureNetwork):
+        _convert_legacy(fitting, model.spec.norm.eps)
+    fitting.notes += adapt_first_convs(model, fitting.entries, fitting.target)
+    _excuse_batch_counts(fitting)
     _check_names_and_shapes(fitting)
     _cast(fitting)
     _check_finite(fitting, allow_nonfinite=allow_nonfinite)
     return fitting.entries, fitting.notes
 
 
-def _leave_head(fitting: Fitting) -> None:
-    left = [name for name in fitting.entries if name.startswith(HEAD_PREFIX)]
-    kept = [name for name in fitting.target if name.startswith(HEAD_PREFIX)]
+def _leave_what_features_lack(fitting: Fitting, model: FeatureNetwork) -> None:
+    """Take out of the entries what the whole network has and its pyramid of features has not: the head, late stages."""
+    left: set[str] = set()
+    for form in (training_form, deployed_form):
+        if fitting.entries.keys() - fitting.target.keys() - left:
+            left |= form(model.spec).keys() & (fitting.entries.keys() - fitting.target.keys())
     for name in left:
         del fitting.entries[name]
-    for name in kept:
+    if left:
+        fitting.notes.append(f"features only: {len(left)} tensors of the head and of later stages left out")
+
+
+def _convert_legacy(fitting: Fitting, eps: float) -> None:
+    count = convert_legacy_mixers(fitting.entries, fitting.target, eps)
+    if count:
+        fitting.notes.append(f"{count} token mixers of RepViT's first generation converted; exact in eval mode")
+
+
+def _excuse_batch_counts(fitting: Fitting) -> None:
+    missing = [name for name in fitting.target if name.endswith(f".{BATCH_COUNT}") and name not in fitting.entries]
+    for name in missing:
         del fitting.target[name]
-    fitting.notes.append(
-        f"new head: {len(left)} tensors of the file left out, {len(kept)} of the model keep their start"
-    )
-
-
-def _check_head(fitting: Fitting) -> None:
-    for name, wanted in fitting.target.items():
-        given = fitting.entries.get(name)
-        if not name.startswith(HEAD_PREFIX) or not isinstance(given, Tensor) or not is_plain(given):
-            continue
-        if given.shape[:1] != wanted.shape[:1] and given.shape[1:] == wanted.shape[1:]:
-            raise WeightsError(
-                f"has a head for {given.shape[0]} classes, the model has {wanted.shape[0]}; ask for a new head "
-                f"(new_head=True, --new-head) to load everything else"
-            )
-
-
-def _adapt_first_conv(fitting: Fitting, model: nn.Module) -> None:
-    """Turn a first convolution for RGB into one for another number of channels, with the same response to grey.
-
-    Source: timm/models/_manipulate.py:adapt_input_conv (1.0.31), 3 → 1 by summing, 3 → n by repeating times 3 / n.
-    """
-    name = next((f"{path}.weight" for path, module in model.named_modules() if isinstance(module, nn.Conv2d)), "")
-    given, wanted = fitting.entries.get(name), fitting.target.get(name)
-    if (
-        not isinstance(given, Tensor)
-        or not is_plain(given)
-        or wanted is None
-        or given.dim() != 4
-        or not given.is_floating_point()
-    ):
-        return
-    in_chs = wanted.shape[1]
-    same_otherwise = given.shape[0] == wanted.shape[0] and given.shape[2:] == wanted.shape[2:]
-    if given.shape[1] != RGB or in_chs == RGB or not same_otherwise:
-        return
-    full = given.float()
-    if in_chs == 1:
-        adapted, how = full.sum(dim=1, keepdim=True), "summed"
-    else:
-        repeated = full.repeat(1, math.ceil(in_chs / RGB), 1, 1)[:, :in_chs]
-        adapted, how = repeated * (RGB / in_chs), f"repeated, times {RGB}/{in_chs}"
-    fitting.entries[name] = adapted.to(given.dtype)
-    fitting.notes.append(f"{shown(name)} adapted from {RGB} to {in_chs} input channels ({how})")
+    if missing:
+        fitting.notes.append(f"{BATCH_COUNT} is missing {len(missing)} times; the model's own are kept")
 
 
 def _check_names_and_shapes(fitting: Fitting) -> None:
-    problems = [f"{shown(name)} is missing" for name in fitting.target if name not in fitting.entries]
+    problems = [f"{fitting.shown(name)} is missing" for name in fitting.target if name not in fitting.entries]
     for name, given in fitting.entries.items():
         if name not in fitting.target:
-            problems.append(f"{shown(name)} is not in the model")
+            problems.append(f"{fitting.shown(name)} is not in the model")
         elif not is_plain(given):
-            problems.append(f"{shown(name)} is no plain tensor ({type(given).__name__})")
+            problems.append(f"{fitting.shown(name)} is no plain tensor ({type(given).__name__})")
         elif given.shape != fitting.target[name].shape:
             problems.append(
-                f"{shown(name)} has shape {tuple(given.shape)}, the model needs {tuple(fitting.target[name].shape)}"
+                f"{fitting.shown(name)} has shape {tuple(given.shape)}, "
+                f"the model needs {tuple(fitting.target[name].shape)}"
             )
         elif given.is_floating_point() != fitting.target[name].is_floating_point() or given.is_complex():
-            problems.append(f"{shown(name)} is {given.dtype}, the model needs {fitting.target[name].dtype}")
+            problems.append(f"{fitting.shown(name)} is {given.dtype}, the model needs {fitting.target[name].dtype}")
     if problems:
         more = f"; … ({len(problems)} in all)" if len(problems) > MAX_LISTED else ""
         raise WeightsError(f"does not fit the model, nothing was loaded: {'; '.join(problems[:MAX_LISTED])}{more}")
@@ -141,7 +132,7 @@ def _check_finite(fitting: Fitting, *, allow_nonfinite: bool) -> None:
     bad = [name for name, value in fitting.entries.items() if value.is_floating_point() and not value.isfinite().all()]
     if not bad:
         return
-    listed = ", ".join(shown(name) for name in bad[:MAX_LISTED])
+    listed = ", ".join(fitting.shown(name) for name in bad[:MAX_LISTED])
     more = f", … ({len(bad)} in all)" if len(bad) > MAX_LISTED else ""
     if not allow_nonfinite:
         raise WeightsError(

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
+from edgewise.blocks.former import BridgedBlock
 from edgewise.errors import InputError
 from edgewise.models.layout import Layout
 
@@ -41,12 +42,13 @@ def run_trunk(
     maps = [x] if -1 in taps else []
     tokens = None
     if layout.has_tokens:
-        tokens = cast(nn.Embedding, network.tokens).weight.expand(x.shape[0], -1, -1)
+        # copies, not a view: a linear layer of a view with stride 0 takes a slower path, whose last bits vary
+        tokens = cast(nn.Embedding, network.tokens).weight.repeat(x.shape[0], 1, 1)
     for index, stage in enumerate(_stages(network, layout)):
-        if tokens is None:
-            x = _run_stage(stage, x, recompute=recompute)
-        else:
+        if tokens is not None and isinstance(stage, BridgedBlock):
             x, tokens = _again(stage, x, tokens) if recompute else stage(x, tokens)
+        else:
+            x = _run_stage(stage, x, recompute=recompute)
         if index in taps:
             maps.append(x)
     return TrunkOutput(x, tokens, maps)
@@ -93,14 +95,17 @@ def _again(block: nn.Module, *inputs: torch.Tensor) -> Any:
 def _statistics_kept(block: nn.Module) -> Iterator[None]:
     """Keep the running statistics of the norms in ``block``: the second pass over a batch must not count it twice."""
     norms = [module for module in block.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
-    tracking = [norm.track_running_stats for norm in norms]
+    before = [(norm.momentum, norm.num_batches_tracked) for norm in norms]
     for norm in norms:
-        norm.track_running_stats = False
+        # not track_running_stats: the backward pass expects the same tensors as in the first pass
+        norm.momentum = 0.0
+        norm.num_batches_tracked = None
     try:
         yield
     finally:
-        for norm, value in zip(norms, tracking, strict=True):
-            norm.track_running_stats = value
+        for norm, (momentum, num_batches_tracked) in zip(norms, before, strict=True):
+            norm.momentum = momentum
+            norm.num_batches_tracked = num_batches_tracked
 
 
 def _stages(network: nn.Module, layout: Layout) -> Iterable[nn.Module]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import io
 import pickle
@@ -123,7 +124,9 @@ def _load_torch(raw: bytes) -> Mapping[str, Any]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch warns of odd pickles; ours is the one line that people see
-            content = torch.load(io.BytesIO(raw), map_location="cpu", weights_only=True)
+            # the settings that training scripts save beside the weights: attributes only, no code
+            with torch.serialization.safe_globals([argparse.Namespace]):
+                content = torch.load(io.BytesIO(raw), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise WeightsError("holds a pickle that is not plain tensors; refused, nothing was run") from error
     except Exception as error:

@@ -13,15 +13,13 @@ from edgewise.deploy.export import export
 from edgewise.deploy.runtimes.formats import format_of
 from edgewise.deploy.runtimes.registry import get_runtime, runtime_for
 from edgewise.errors import ConfigError, InputError, shown
-from edgewise.models import catalogue
-from edgewise.models.build import build
+from edgewise.models.resolve import is_model_name, resolve
 from edgewise.pipeline.listener import JobListener
 from edgewise.pipeline.settings import check_img_size
 from edgewise.pipeline.trained import load_trained
 from edgewise.records.artifact import Preprocessing
 from edgewise.records.environment import usable_cores
 from edgewise.records.measurement import Measurement
-from edgewise.spec.scale import fit_resolution
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,14 +41,14 @@ def bench_all(
     img_size: int | None = None,
     listener: JobListener,
 ) -> list[Measurement]:
-    """Measure everything in ``what``, interleaved: catalogue names (random weights), runs, exported files and folders.
+    """Measure everything in ``what``, interleaved: models (random weights), runs, exported files and folders.
 
     Args:
-        what: names and paths.
+        what: paths, and what `models.resolve` takes: names, spec files, ``timm:NAME``.
         runtime: where models and runs are exported for; files run where their format does.
         threads: of one call.
         batch: images a call.
-        img_size: side in pixels for catalogue names; the model's own by default.
+        img_size: side in pixels for models; the model's own by default.
         listener: hears of it.
 
     Raises:
@@ -74,11 +72,13 @@ def bench_all(
 
 def _case(what: str, folder: Path, how: How, listener: JobListener) -> Case:
     path = Path(what)
-    if what not in catalogue.CATALOGUE and not path.exists():
+    if not is_model_name(what) and not path.exists():
         if path.suffix or len(path.parts) > 1:
-            raise InputError(f"{shown(what)} does not exist; give a model's name, a run's folder or an exported file")
-        catalogue.find(what)
-    if what in catalogue.CATALOGUE or (path / "config.yaml").is_file():
+            raise InputError(
+                f"{shown(what)} does not exist; give a model's name, a spec file, a run's folder or an exported file"
+            )
+        resolve(what)
+    if is_model_name(what) or (path / "config.yaml").is_file():
         return _exported_case(what, folder, how, listener)
     if (path / "artifact.json").is_file() or (path.parent / "artifact.json").is_file():
         artifact, file = load_artifact(path)
@@ -102,10 +102,11 @@ def _exported_case(what: str, folder: Path, how: How, listener: JobListener) -> 
     listener.on_stage(f"Exporting {what}")
     runtime = how.runtime or "onnxruntime"
     format_ = get_runtime(runtime).formats[0]
-    if what in catalogue.CATALOGUE:
-        entry = catalogue.find(what)
-        side = how.img_size or entry.img_size
-        model, preprocessing, name = build(fit_resolution(entry.spec(), side)), Preprocessing(img_size=side), entry.name
+    if is_model_name(what):
+        source = resolve(what)
+        side = how.img_size or source.img_size
+        model, name = source.build(side), source.name
+        preprocessing = Preprocessing.for_chans(getattr(model, "in_chans", 3), side)
     else:
         trained = load_trained(what)
         model, preprocessing, name = trained.model, trained.preprocessing, trained.name

@@ -11,10 +11,10 @@ from edgewise.bench.cache import LatencyCache, LatencyKey
 from edgewise.bench.protocol import quick_latency_ms
 from edgewise.deploy.export import export
 from edgewise.deploy.runtimes.registry import get_runtime
-from edgewise.errors import BudgetError, ConfigError
+from edgewise.errors import BudgetError, ConfigError, shown, unknown_name
 from edgewise.models.build import build
-from edgewise.models.catalogue import CANDIDATES, find
-from edgewise.models.facts.entry import Entry
+from edgewise.models.catalogue import CANDIDATES, CATALOGUE, list_models
+from edgewise.models.resolve import ModelSource, resolve
 from edgewise.pipeline.listener import JobListener
 from edgewise.pipeline.network import network_spec
 from edgewise.records.artifact import Preprocessing
@@ -40,7 +40,7 @@ class Budget:
     """Side in pixels for all candidates; each model's own by default."""
     width_mult: float = 1.0
     models: tuple[str, ...] = CANDIDATES
-    """The candidates' names."""
+    """The candidates: names of the catalogue, or one spec file."""
 
     def check(self) -> None:
         """Refuse a budget that means nothing.
@@ -57,8 +57,26 @@ class Budget:
         get_runtime(self.runtime)
 
 
+def matching(patterns: str) -> tuple[str, ...]:
+    """Return the models that a list of shell patterns names (``mobilenetv4_conv*,repvit_m1_0``) and whose accuracy is published.
+
+    Raises:
+        UnknownNameError: a pattern matches no model.
+        ConfigError: none of the models has a published accuracy to choose by.
+    """
+    found: dict[str, None] = {}
+    for pattern in filter(None, (each.strip() for each in patterns.split(","))):
+        names = list_models(pattern)
+        if not names:
+            raise unknown_name("model", pattern, CATALOGUE)
+        found |= dict.fromkeys(name for name in names if CATALOGUE[name].top1 is not None)
+    if not found:
+        raise ConfigError(f"models is {shown(patterns)}; none of them has a published accuracy to choose by")
+    return tuple(found)
+
+
 def choose(budget: Budget, listener: JobListener, cache: LatencyCache | None = None) -> Choice:
-    """Measure the catalogue's models, smallest first, and take the one with the best published accuracy inside the budget.
+    """Measure the candidates, smallest first, and take the one with the best published accuracy inside the budget.
 
     Weights are random: latency does not depend on them. Latencies are remembered per machine, runtime, threads and versions.
 
@@ -69,34 +87,36 @@ def choose(budget: Budget, listener: JobListener, cache: LatencyCache | None = N
     cache = cache or LatencyCache()
     candidates: list[Candidate] = []
     hopeless = ""
-    entries = sorted(map(find, budget.models), key=lambda entry: entry.macs)
-    for done, entry in enumerate(entries):
-        listener.on_progress(done, len(entries))
-        img_size = budget.img_size or entry.img_size
+    sources = sorted(map(resolve, budget.models), key=lambda source: source.entry.macs if source.entry else 0)
+    for done, source in enumerate(sources):
+        listener.on_progress(done, len(sources))
+        img_size = budget.img_size or source.img_size
         if hopeless:
-            candidates.append(_candidate(entry, img_size, None, "not tried", hopeless))
+            candidates.append(_candidate(source, img_size, None, "not tried", hopeless))
             continue
-        latency_ms, remembered = _latency(entry, img_size, budget, cache)
+        latency_ms, remembered = _latency(source, img_size, budget, cache)
         verdict = "inside" if latency_ms <= budget.max_ms else "too slow"
         note = "remembered from an earlier measurement" if remembered else ""
-        candidates.append(_candidate(entry, img_size, latency_ms, verdict, note))
+        candidates.append(_candidate(source, img_size, latency_ms, verdict, note))
         listener.on_result(
-            f"{entry.name} at {img_size} px: {format_ms(latency_ms)}{' (remembered)' if remembered else ''}, "
-            f"published top-1 {format_percent(entry.top1)}{', too slow' if verdict == 'too slow' else ''}"
+            f"{source.given} at {img_size} px: {format_ms(latency_ms)}{' (remembered)' if remembered else ''}, "
+            f"published top-1 {format_percent(candidates[-1].published_top1)}"
+            f"{', too slow' if verdict == 'too slow' else ''}"
         )
         if latency_ms > HOPELESS * budget.max_ms:
-            hopeless = f"not tried: {entry.name}, with fewer multiplications, already takes {format_ms(latency_ms)}"
-    listener.on_progress(len(entries), len(entries))
+            hopeless = f"not tried: {source.given}, with fewer multiplications, already takes {format_ms(latency_ms)}"
+    listener.on_progress(len(sources), len(sources))
     return _decided(budget, candidates)
 
 
-def _candidate(entry: Entry, img_size: int, latency_ms: float | None, verdict: str, note: str) -> Candidate:
+def _candidate(source: ModelSource, img_size: int, latency_ms: float | None, verdict: str, note: str) -> Candidate:
+    entry = source.entry
     return Candidate(
-        name=entry.name,
+        name=source.given,
         img_size=img_size,
-        published_top1=entry.top1,
-        macs=entry.macs if img_size == entry.img_size else None,
-        params=entry.params,
+        published_top1=entry.top1 if entry else None,
+        macs=entry.macs if entry and img_size == entry.img_size else None,
+        params=entry.params if entry else None,
         latency_ms=latency_ms,
         verdict=verdict,
         chosen=False,
@@ -113,7 +133,7 @@ def _decided(budget: Budget, candidates: list[Candidate]) -> Choice:
             f"{what} --max-ms {budget.max_ms:g} in {budget.runtime} with {budget.threads} thread(s) on this machine; "
             f"the fastest is {fastest} with {format_ms(fastest_ms)}: allow that much, or give a smaller --img-size"
         )
-    best = max(inside, key=lambda each: each.published_top1)
+    best = max(inside, key=lambda each: each.published_top1 or 0.0)
     if len(budget.models) == 1:
         reason = f"{best.name} was asked for and takes {format_ms(best.latency_ms)} here, inside {budget.max_ms:g} ms"
         return _choice(budget, candidates, best, reason)
@@ -134,9 +154,9 @@ def _choice(budget: Budget, candidates: list[Candidate], best: Candidate, reason
     )
 
 
-def _latency(entry: Entry, img_size: int, budget: Budget, cache: LatencyCache) -> tuple[float, bool]:
+def _latency(source: ModelSource, img_size: int, budget: Budget, cache: LatencyCache) -> tuple[float, bool]:
     """Return the latency in ms and whether it was remembered."""
-    spec = network_spec(entry.name, img_size=img_size, num_classes=budget.num_classes, width_mult=budget.width_mult)
+    spec = network_spec(source.given, img_size=img_size, num_classes=budget.num_classes, width_mult=budget.width_mult)
     key = LatencyKey.here(
         runtime=budget.runtime,
         runtime_version=get_runtime(budget.runtime).availability().version,

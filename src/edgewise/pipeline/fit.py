@@ -11,8 +11,9 @@ from typing import Any
 
 from edgewise.data.dataset import Dataset
 from edgewise.errors import ConfigError
-from edgewise.models.catalogue import CANDIDATES, find
-from edgewise.pipeline.choose import Budget, choose
+from edgewise.models.catalogue import CANDIDATES
+from edgewise.models.resolve import resolve
+from edgewise.pipeline.choose import Budget, choose, matching
 from edgewise.pipeline.datasets import absolute, open_named
 from edgewise.pipeline.deployment import export_all, measure_all
 from edgewise.pipeline.listener import JobListener
@@ -38,6 +39,8 @@ class FitRequest:
     threads: int = 1
     """Of the deployed file; training uses all cores."""
     model: str | None = None
+    models: str | None = None
+    """Patterns of the candidates, with commas between them; only beside `max_ms`."""
     img_size: int | None = None
     time_budget_s: float | None = None
     recipe: str | None = None
@@ -60,6 +63,8 @@ def fit(request: FitRequest, listener: JobListener) -> tuple[RunFolder, RunRecor
     folder = new_run_folder(request.project, request.name)
     if request.img_size is not None:
         check_img_size(request.img_size)
+    if request.models is not None and (request.max_ms is None or request.model is not None):
+        raise ConfigError("models are candidates for a latency budget: they go with max_ms, and without model")
     _budget(request, num_classes=2).check()
     if not 0 <= request.max_drop <= 1:
         raise ConfigError(f"max_drop is {request.max_drop}; must be a fraction within 0 and 1")
@@ -94,7 +99,7 @@ def fit(request: FitRequest, listener: JobListener) -> tuple[RunFolder, RunRecor
     )
     overrides = dict(request.overrides)
     if request.time_budget_s is not None:
-        img_size = request.img_size or find(model).img_size
+        img_size = request.img_size or resolve(model).img_size
         reserve = min(deploy_reserve_s(len(dataset.val), img_size), request.time_budget_s / 3)
         overrides["time_budget_s"] = max(1.0, request.time_budget_s - reserve - (time.monotonic() - begun))
     config = resolve_config(
@@ -157,5 +162,11 @@ def _budget(request: FitRequest, num_classes: int) -> Budget:
         num_classes=num_classes,
         img_size=request.img_size,
         width_mult=request.overrides.get("width_mult") or 1.0,
-        models=CANDIDATES if request.model is None else (request.model,),
+        models=_candidates(request),
     )
+
+
+def _candidates(request: FitRequest) -> tuple[str, ...]:
+    if request.model is not None:
+        return (request.model,)
+    return CANDIDATES if request.models is None else matching(request.models)

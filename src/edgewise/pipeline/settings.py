@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from edgewise.errors import ConfigError, shown
-from edgewise.models import catalogue
+from edgewise.models.resolve import rows_of
+from edgewise.pipeline.network import network_spec
 from edgewise.records.environment import usable_cores
 from edgewise.train.config import TrainConfig, make_config
 from edgewise.train.recipes.from_scratch import from_scratch
@@ -33,7 +34,7 @@ def resolve_config(
     """Return the settings of a run: a recipe's, with what the person gave on top.
 
     Args:
-        model: a name of the catalogue.
+        model: a name of the catalogue, or a spec file.
         img_size: side in pixels; the model's own by default.
         num_images: of the training set; chooses the strength of augmentation.
         recipe: a named recipe, or None for the one made for a person's own pictures.
@@ -41,13 +42,14 @@ def resolve_config(
 
     Raises:
         UnknownNameError: no such model or recipe.
+        SpecError: the spec file cannot be used, or the model cannot have that width.
         ConfigError: a setting is unknown or out of range.
     """
-    entry = catalogue.find(model)
+    spec = rows_of(model, "training")
     if img_size is not None:
         check_img_size(img_size)
     given = {key: value for key, value in overrides.items() if value is not None}
-    base = find_recipe(recipe) if recipe else from_scratch(model, img_size or entry.img_size, num_images)
+    base = find_recipe(recipe) if recipe else from_scratch(model, img_size or spec.img_size, num_images)
     fields = base.model_dump()
     fields["model"] = model
     if img_size is not None:
@@ -58,7 +60,15 @@ def resolve_config(
     fields["augment"] |= {key: given.pop(key) for key in AUGMENT_FIELDS & given.keys()}
     if given.get("time_budget_s") is not None and "epochs" not in given:
         fields["epochs"] = 100_000  # the clock decides
-    return make_config(**fields | given)
+    config = make_config(**fields | given)
+    network_spec(  # refuses a width, or channels, that the model cannot have
+        model,
+        img_size=config.preprocessing.img_size,
+        num_classes=2,
+        width_mult=config.width_mult,
+        in_chans=len(config.preprocessing.mean),
+    )
+    return config
 
 
 def default_workers(device: str, num_cores: int) -> int:

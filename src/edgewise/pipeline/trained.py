@@ -26,7 +26,8 @@ class Trained:
 
     name: str
     model: nn.Module
-    spec: ModelSpec
+    spec: ModelSpec | None
+    """Its rows; None for a model of timm's."""
     labels: tuple[str, ...]
     preprocessing: Preprocessing
 
@@ -52,7 +53,7 @@ def load_run(folder: RunFolder) -> Trained:
     model = build(spec)
     load_weights(model, folder.best)
     return Trained(
-        name=config.model,
+        name=spec.name,
         model=model.eval(),
         spec=spec,
         labels=tuple(folder.labels.read_text(encoding="utf-8").splitlines()),

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import math
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from edgewise.records.environment import Environment
 from edgewise.records.record import Record
@@ -13,15 +16,21 @@ Interpolation = Literal["bilinear", "bicubic"]
 class Preprocessing(Record):
     """How an image becomes the network's input; travels with weights and inside exported files.
 
-    Resize the shorter side to ``round(img_size / crop_pct)`` (antialiased), centre-crop ``img_size`` x ``img_size``,
-    scale to 0-1, subtract `mean`, divide by `std`; channels are RGB, layout (N, C, H, W).
+    Resize the shorter side to ``floor(img_size / crop_pct)`` (antialiased; the other side in proportion, cut down to a
+    whole pixel), centre-crop ``img_size`` x ``img_size``, scale to 0-1, subtract `mean`, divide by `std`; channels are
+    RGB, layout (N, C, H, W). These are timm's rules, to the pixel.
     """
 
-    img_size: int
-    crop_pct: float = 0.875
+    img_size: Annotated[int, Field(ge=1)]
+    crop_pct: Annotated[float, Field(gt=0, le=1)] = 0.875
     interpolation: Interpolation = "bicubic"
     mean: tuple[float, ...] = (0.485, 0.456, 0.406)
     std: tuple[float, ...] = (0.229, 0.224, 0.225)
+
+    @property
+    def resize_side(self) -> int:
+        """Return what the shorter side becomes before the centre is cut out, in pixels."""
+        return math.floor(self.img_size / self.crop_pct)
 
     @classmethod
     def for_chans(cls, in_chans: int, img_size: int) -> Preprocessing:
@@ -29,6 +38,21 @@ class Preprocessing(Record):
         if in_chans == 3:
             return cls(img_size=img_size)
         return cls(img_size=img_size, mean=(0.5,) * in_chans, std=(0.5,) * in_chans)
+
+    def with_chans(self, in_chans: int) -> Preprocessing:
+        """Return the same for weights whose first convolution was adapted to ``in_chans`` channels.
+
+        As the weights are: one channel stands for all and takes their average, more repeat them in turn.
+        """
+        if in_chans == len(self.mean):
+            return self
+
+        def adapted(values: tuple[float, ...]) -> tuple[float, ...]:
+            if in_chans == 1:
+                return (sum(values) / len(values),)
+            return tuple(values[index % len(values)] for index in range(in_chans))
+
+        return self.model_copy(update={"mean": adapted(self.mean), "std": adapted(self.std)})
 
 
 class InputSpec(Record):
@@ -87,5 +111,9 @@ class Artifact(Record):
     preprocessing: Preprocessing
     source_sha256: str
     """Of the weights that it was made from."""
+    weights_file_sha256: str | None = None
+    """Of the file that those weights were loaded from, or that their training started from; absent where there was none."""
+    weights_source: str | None = None
+    """What that file is called: a hub id, or a name without folders."""
     verification: VerificationRecord | None
     environment: Environment

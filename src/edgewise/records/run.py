@@ -18,10 +18,11 @@ class Candidate(Record):
 
     name: str
     img_size: int
-    published_top1: float
+    published_top1: float | None
+    """Absent where nobody published one: such a model is only taken when it was asked for."""
     macs: int | None
-    """At the size that the counts are published for; absent at another `img_size`."""
-    params: int
+    """At the size that the counts are published for; absent at another `img_size`, and for a network from a spec file."""
+    params: int | None
     latency_ms: float | None
     """Absent when it was not measured; `note` then says why."""
     verdict: str

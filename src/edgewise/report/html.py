@@ -123,18 +123,19 @@ def breakable(name: str) -> Markup:
 
 def _choice_chart(choice: Choice) -> Markup:
     points = [
-        _candidate_point(number, candidate, candidate.latency_ms)
+        _candidate_point(number, candidate, candidate.latency_ms, candidate.published_top1)
         for number, candidate in enumerate(choice.candidates, start=1)
         if candidate.latency_ms is not None and math.isfinite(candidate.latency_ms)
+        if candidate.published_top1 is not None
     ]
     title = "Published top-1 of the candidates against their latency"
     return scatter_chart(title, points, "latency, ms", "published top-1, %", limit_x=choice.max_ms)
 
 
-def _candidate_point(number: int, candidate: Candidate, latency_ms: float) -> Point:
-    accuracy = formatting.format_percent(candidate.published_top1)
+def _candidate_point(number: int, candidate: Candidate, latency_ms: float, top1: float) -> Point:
+    accuracy = formatting.format_percent(top1)
     title = f"{candidate.name}: {formatting.format_ms(latency_ms)}, {accuracy}"
-    return Point(latency_ms, 100 * candidate.published_top1, number, title, candidate.chosen)
+    return Point(latency_ms, 100 * top1, number, title, candidate.chosen)
 
 
 def _curves(training: TrainRecord, num_classes: int) -> tuple[Markup, ...]:

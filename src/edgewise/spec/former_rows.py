@@ -32,7 +32,7 @@ class TokensSpec(Row):
 
 
 class BneckLiteSpec(Row):
-    """Depthwise that expands, activation, linear 1x1; the tokens pass by (Mobile-Former's first block, Table 1)."""
+    """Depthwise 3x3 that expands, activation, linear 1x1 (Mobile-Former's first block, Table 1)."""
 
     kind: Literal["bneck_lite"] = "bneck_lite"
     out_chs: Channels

@@ -55,9 +55,10 @@ class TokenHeadSpec(Row):
     """Of the 1x1 convolution; above 1 the channels are shuffled before it."""
 
 
-def _kind(value: Any) -> str:
+def _kind(value: Any) -> str | None:
     # specs written before there was a choice have no kind
-    return str(value.get("kind", "conv") if isinstance(value, dict) else getattr(value, "kind", ""))
+    kind = value.get("kind", "conv") if isinstance(value, dict) else getattr(value, "kind", None)
+    return None if kind is None else str(kind)
 
 
 HeadSpec = Annotated[

@@ -39,7 +39,8 @@ class ModelSpec(Row):
     """
 
     format_version: Literal[1] = FORMAT_VERSION
-    name: str
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,99}$")]
+    """Names files that are made of it."""
     stem: StemSpec
     stages: Annotated[tuple[Stage, ...], Field(max_length=MAX_STAGES)]
     head: HeadSpec = ConvHeadSpec()
@@ -52,7 +53,7 @@ class ModelSpec(Row):
     downsample: Literal["stride", "avg", "blur"] = "stride"
     """How the blocks halve a map: by their strided convolution, or by pooling (2x2 mean, 3x3 binomial) behind it at stride 1."""
     tokens: TokensSpec | None = None
-    """Mobile-Former's tokens; all rows are then of kinds that take them along."""
+    """Mobile-Former's tokens, for rows that read and write them; past all others they go unchanged."""
     in_chans: Annotated[int, Field(ge=1, le=1024)] = 3
     num_classes: Annotated[int, Field(ge=0, le=10_000_000)] = 1000
     """0 = no classifier: the model returns pooled features."""
@@ -64,5 +65,5 @@ class ModelSpec(Row):
         problems = check_rows(self)
         if problems:
             more = f"; … ({len(problems)} in all)" if len(problems) > 5 else ""
-            raise SpecError(f"{self.name}: {'; '.join(problems[:5])}{more}")
+            raise SpecError(f"{'; '.join(problems[:5])}{more}")
         return self

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from edgewise.errors import SpecError
-from edgewise.spec.row import Activation, Channels, Groups, Kernel, Ratio, Row, SESpec, Stride
+from edgewise.spec.row import WHOLE, Activation, Channels, Groups, Kernel, Ratio, Row, SESpec, Stride
 
 
 class RepVGGSpec(Row):
@@ -57,7 +57,7 @@ class RepViTSpec(Row):
     """Re-parameterisable depthwise token mixer, optional squeeze-and-excitation, residual 1x1 pair (arXiv 2307.09283, figure 3)."""
 
     kind: Literal["repvit"] = "repvit"
-    kernel: Literal[3, 5, 7] = 3
+    kernel: Annotated[Literal[3, 5, 7], WHOLE] = 3
     expand_ratio: Ratio = 2.0
     legacy: bool = False
     """The first paper version's mixer (M1, M2, M3): a norm on each branch, none on the sum."""
@@ -77,7 +77,7 @@ class RepViTDownSpec(Row):
     kind: Literal["repvit_down"] = "repvit_down"
     out_chs: Channels
     stride: Stride = 2
-    kernel: Literal[3, 5, 7] = 3
+    kernel: Annotated[Literal[3, 5, 7], WHOLE] = 3
     expand_ratio: Ratio = 2.0
     legacy: bool = False
     act: Activation | None = None
@@ -88,7 +88,7 @@ class RepViTStemSpec(Row):
 
     kind: Literal["repvit_stem"] = "repvit_stem"
     out_chs: Annotated[int, Field(ge=2, le=65_536, multiple_of=2)]
-    stride: Literal[1, 2, 4] = 4
+    stride: Annotated[Literal[1, 2, 4], WHOLE] = 4
     """4 = both convolutions are strided, 2 = the first one, 1 = none."""
     act: Activation | None = None
 

@@ -4,15 +4,25 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from edgewise.errors import SpecError
 from edgewise.spec.faults import describe
 
+
+def _no_truth_value(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise SpecError(f"{str(value).lower()} is no number")  # a ValueError: pydantic adds the place
+    return value
+
+
+WHOLE = BeforeValidator(_no_truth_value)
+"""For literal numbers: to Python, and so to a literal, true is 1."""
+
 Activation = Literal["relu", "relu6", "hard_swish", "swish", "gelu", "prelu", "dynamic_relu"]
-Kernel = Literal[1, 3, 5, 7]
+Kernel = Annotated[Literal[1, 3, 5, 7], WHOLE]
 Channels = Annotated[int, Field(ge=1, le=65_536)]
-Stride = Literal[1, 2]
+Stride = Annotated[Literal[1, 2], WHOLE]
 Ratio = Annotated[float, Field(gt=0, le=64)]
 Groups = Annotated[int, Field(ge=1, le=4096)]
 
@@ -30,14 +40,14 @@ class Row(BaseModel):
         try:
             super().__init__(**fields)
         except ValidationError as error:
-            raise SpecError(f"{type(self).__name__}: {describe(error)}") from error
+            raise SpecError(f"{fields.get('name') or type(self).__name__}: {describe(error)}") from error
 
     # pydantic then builds rows inside rows without this __init__, so that their faults keep their place
     __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
 
 
 class SESpec(Row):
-    """Squeeze-and-excitation: mean over the map, 1x1 convolution to ``make_divisible(chs * ratio)``, ReLU, 1x1 back, gate, product.
+    """Squeeze-and-excitation: mean over the map, 1x1 convolution to ``make_divisible(chs * ratio)``, activation, 1x1 back, gate, product.
 
     Source: Hu et al. 2018, arXiv 1709.01507; the hard gate: MobileNetV3, arXiv 1905.02244, section 5.2.
     """
@@ -48,6 +58,8 @@ class SESpec(Row):
     """The squeezed width is a multiple of this."""
     round_limit: Annotated[float, Field(ge=0, le=1)] = 0.9
     """Rounding never goes below this share of the exact width; 0 = plain rounding, as RepViT does."""
+    act: Activation = "relu"
+    """Between the two convolutions."""
     gate: Literal["sigmoid", "hard_sigmoid"] = "hard_sigmoid"
     place: Literal["expand", "mid", "out"] = "mid"
     """Where in the block: behind the expansion, behind the middle (before the projection), or behind the projection."""

@@ -64,5 +64,5 @@ RowSpec = Annotated[AnyRow, Field(discriminator="kind")]
 StemSpec = Annotated[ConvSpec | RepVGGSpec | MobileOneSpec | RepViTStemSpec, Field(discriminator="kind")]
 """The row before the stages."""
 
-TOKEN_ROWS = (BneckLiteSpec, FormerSpec, FormerDownSpec, FormerUIBSpec)
-"""Rows that take the tokens along; a network has these in all of its stages, or in none."""
+TOKEN_ROWS = (FormerSpec, FormerDownSpec, FormerUIBSpec)
+"""Rows that read and write the tokens; past all others the tokens go unchanged."""

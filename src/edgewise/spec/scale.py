@@ -5,8 +5,8 @@ from __future__ import annotations
 from edgewise.errors import SpecError
 from edgewise.spec.heads import ConvHeadSpec
 from edgewise.spec.model import ModelSpec
-from edgewise.spec.rows import TOKEN_ROWS, AnyRow
-from edgewise.spec.walk import max_reduction
+from edgewise.spec.rows import AnyRow, BneckLiteSpec, MobileOneSpec, RepVGGSpec
+from edgewise.spec.walk import max_reduction, walk
 
 LOW_RES_BELOW = 112
 """Input sides below this one get fewer strides from `fit_resolution`: at 112 px a stride-32 network ends in a 4x4 map."""
@@ -32,10 +32,9 @@ def scale_width(spec: ModelSpec, width_mult: float, *, scale_stem: bool = True, 
     """
     if not 0.05 <= width_mult <= 8:
         raise SpecError(f"width_mult is {width_mult}; must lie within 0.05 and 8")
-
-    if spec.tokens is not None or any(isinstance(row, TOKEN_ROWS) for stage in spec.stages for row in stage):
+    if spec.tokens is not None or any(isinstance(row, BneckLiteSpec) for stage in spec.stages for row in stage):
         raise SpecError(
-            f"{spec.name} has tokens, whose blocks fix their inner widths; give a smaller member of its family"
+            f"{spec.name} has rows of Mobile-Former, which fix their inner widths; give a smaller member of its family"
         )
 
     def scaled(row: AnyRow) -> AnyRow:
@@ -65,13 +64,16 @@ def fit_resolution(spec: ModelSpec, img_size: int) -> ModelSpec:
         img_size: side of the square input in pixels, 8 or more.
 
     Returns:
-        ``spec`` with `img_size` set, and unchanged otherwise when ``img_size`` is at least `LOW_RES_BELOW`.
+        ``spec`` with `img_size` set, and unchanged otherwise when ``img_size`` is at least `LOW_RES_BELOW`, or is the side that
+        the network was designed for.
 
     Raises:
         SpecError: ``img_size`` is below 8.
     """
     if img_size < 8:
         raise SpecError(f"img_size is {img_size}; must be 8 or more")
+    if img_size == spec.img_size:
+        return spec
     adapted = spec.model_copy(update={"img_size": img_size})
     while img_size < LOW_RES_BELOW and img_size / max_reduction(adapted) < 4 and max_reduction(adapted) > 1:
         adapted = _without_first_stride(adapted)
@@ -82,9 +84,10 @@ def _without_first_stride(spec: ModelSpec) -> ModelSpec:
     if spec.stem.stride > 1:
         return spec.model_copy(update={"stem": spec.stem.model_copy(update={"stride": spec.stem.stride // 2})})
     stages = [list(stage) for stage in spec.stages]
-    for stage in stages:
-        for index, row in enumerate(stage):
-            if getattr(row, "stride", 1) > 1:
-                stage[index] = row.model_copy(update={"stride": 1})
-                return spec.model_copy(update={"stages": tuple(tuple(rows) for rows in stages)})
-    return spec
+    step = next(step for step in walk(spec) if step.stride > 1)
+    row = step.row.model_copy(update={"stride": 1})
+    if isinstance(row, RepVGGSpec | MobileOneSpec) and step.in_chs == step.out_chs:
+        # without the stride there would be one branch more, with parameters that no weights have
+        row = row.model_copy(update={"skip": False})
+    stages[step.stage][step.index] = row
+    return spec.model_copy(update={"stages": tuple(tuple(rows) for rows in stages)})

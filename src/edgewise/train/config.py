@@ -13,6 +13,7 @@ from edgewise.data.augment import AugmentConfig
 from edgewise.errors import ConfigError, shown, suggestion
 from edgewise.records.artifact import Preprocessing
 from edgewise.records.files import write_atomically
+from edgewise.spec.plain_yaml import load_yaml
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Rate = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
@@ -109,11 +110,9 @@ def read_yaml(path: Path, limit_bytes: int = 1 << 20) -> dict[str, Any]:
     if len(content) > limit_bytes:
         raise ConfigError(f"{shown(path)} is larger than {limit_bytes} bytes; a config is a short YAML file")
     try:
-        found = yaml.load(content, Loader=_StrictLoader)  # noqa: S506 - a SafeLoader, stricter
-    except RecursionError as error:
-        raise ConfigError(f"{shown(path)} is no plain YAML: it is nested too deeply") from error
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date or number that cannot be
-        raise ConfigError(f"{shown(path)} is no plain YAML: {' '.join(str(error).split())}") from error
+        found = load_yaml(content)
+    except ValueError as error:
+        raise ConfigError(f"{shown(path)} is {error}") from error
     if not isinstance(found, dict):
         raise ConfigError(f"{shown(path)} holds a {type(found).__name__}; a config is a mapping of settings")
     return found
@@ -150,19 +149,3 @@ def _problem(detail: dict[str, Any]) -> str:
         return f"{name}: {detail['ctx']['error']}"
     message = str(detail["msg"]).removeprefix("Input should be ")
     return f"{name} is {shown(detail['input'], 40)}; must be {message}"
-
-
-class _StrictLoader(yaml.SafeLoader):
-    """YAML without tags, aliases or repeated keys."""
-
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        if self.check_event(yaml.events.AliasEvent):
-            raise yaml.YAMLError("aliases are not accepted")
-        return super().compose_node(parent, index)
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        repeated = {str(key) for key in keys if keys.count(key) > 1}
-        if repeated:
-            raise yaml.YAMLError(f"key {sorted(repeated)[0]!r} is given twice")
-        return super().construct_mapping(node, deep)

@@ -16,32 +16,49 @@ from edgewise.data.normalise import normalise
 from edgewise.data.randaug import MEAN_GREY, OPERATIONS
 from edgewise.data.seeds import derived_seed, generator
 from edgewise.data.transforms import EvalTransform
-from edgewise.errors import ImageError
+from edgewise.errors import ConfigError, ImageError
 from edgewise.records.artifact import Preprocessing
 
 PLAIN = AugmentConfig(crop_scale=(1, 1), crop_ratio=(1, 1), hflip=0, randaug_layers=0)
 
 
-@pytest.mark.parametrize("size", [(256, 341), (341, 256), (97, 61), (8, 8), (700, 33)])
-@pytest.mark.parametrize("crop_pct", [1.0, 0.875, 0.95])
+@pytest.mark.parametrize("size", [(256, 341), (341, 256), (97, 61), (8, 8), (700, 33), (73, 73), (1100, 35)])
+@pytest.mark.parametrize("crop_pct", [1.0, 0.875, 0.95, 0.9])
 @pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
 def test_eval_is_resize_then_centre_crop(size: tuple[int, int], crop_pct: float, interpolation: str) -> None:
     pixels = noise(1, *size)
     preprocessing = Preprocessing(img_size=64, crop_pct=crop_pct, interpolation=interpolation)
     view = EvalTransform(preprocessing)(pixels)
-    resized = tv.resize(Image.fromarray(pixels), [round(64 / crop_pct)], tv.InterpolationMode(interpolation))
+    resized = tv.resize(Image.fromarray(pixels), [int(64 / crop_pct)], tv.InterpolationMode(interpolation))
     expected = tv.pil_to_tensor(tv.center_crop(resized, [64, 64]))
     assert view.dtype == torch.uint8
     assert view.shape == (3, 64, 64)
+    assert torch.equal(view, expected)
+
+
+@pytest.mark.parametrize("size", [(33, 1100), (1100, 33)])
+def test_eval_of_a_very_long_image_is_within_two_levels(size: tuple[int, int]) -> None:
+    pixels = noise(1, *size)
+    view = EvalTransform(Preprocessing(img_size=64, crop_pct=0.875))(pixels)
+    expected = tv.pil_to_tensor(
+        tv.center_crop(tv.resize(Image.fromarray(pixels), [73], tv.InterpolationMode.BICUBIC), [64, 64])
+    )
     assert (view.int() - expected.int()).abs().max() <= 2
 
 
-def test_eval_of_a_file_stays_close_to_that_of_its_pixels() -> None:
+def test_eval_of_a_file_is_that_of_its_pixels() -> None:
     content = encoded(noise(1, 900, 1200))
     view = EvalTransform(Preprocessing(img_size=64))
-    pixels = np.asarray(Image.open(io.BytesIO(content)))
-    assert (view(content).int() - view(pixels).int()).abs().max() <= 4
-    assert torch.equal(view(content), view(content))
+    assert torch.equal(view(content), view(np.asarray(Image.open(io.BytesIO(content)))))
+
+
+def test_one_mean_asks_for_grey() -> None:
+    pixels = noise(1, 90, 120)
+    grey = EvalTransform(Preprocessing(img_size=64, mean=(0.5,), std=(0.5,)))(pixels)
+    resized = tv.resize(Image.fromarray(pixels).convert("L"), [73], tv.InterpolationMode.BICUBIC)
+    assert torch.equal(grey, tv.pil_to_tensor(tv.center_crop(resized, [64, 64])))
+    with pytest.raises(ConfigError, match=r"mean has 4 values; image files give 1 channel \(grey\) or 3 \(RGB\)"):
+        EvalTransform(Preprocessing(img_size=64, mean=(0.5,) * 4, std=(0.5,) * 4))
 
 
 def test_extreme_aspect_is_cheap() -> None:

@@ -32,11 +32,6 @@ def test_unknown_model_is_suggested() -> None:
         edgewise.create_model("mobilenetv4_conv_smal")
 
 
-def test_a_tag_is_explained() -> None:
-    with pytest.raises(UnknownNameError, match="weights by tag come through load_weights"):
-        edgewise.create_model("mobilenetv4_conv_small.e2400_r224_in1k")
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -52,11 +47,6 @@ def test_a_tag_is_explained() -> None:
 def test_bad_arguments(arguments: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         edgewise.create_model("mobilenetv4_conv_small", **arguments)
-
-
-def test_list_models_by_pattern() -> None:
-    assert edgewise.list_models("*hybrid*") == ["mobilenetv4_hybrid_large", "mobilenetv4_hybrid_medium"]
-    assert edgewise.list_models("nothing*") == []
 
 
 def test_every_parameter_gets_a_gradient() -> None:

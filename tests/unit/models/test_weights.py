@@ -184,8 +184,9 @@ def test_weights_of_another_model_are_named_as_such(tmp_path):
 def test_another_class_count_needs_a_new_head(tmp_path):
     state = trained(num_classes=9)
     path = saved(tmp_path / "net.safetensors", state)
-    assert "has a head for 9 classes, the model has 5; ask for a new head (new_head=True, --new-head)" in refused(
-        model(), path
+    assert (
+        "has a head for 9 classes, the model has 5; build it for 9, or ask for a new head (new_head=True, --new-head)"
+        in refused(model(), path)
     )
     net = model()
     report = load_weights(net, path, new_head=True)
@@ -222,10 +223,17 @@ def test_the_first_conv_is_adapted_as_timm_does(tmp_path, in_chs):
     check(net, state, [name for name in state if name != "stem.weight"])
 
 
-def test_only_rgb_filters_of_the_first_conv_are_adapted(tmp_path):
-    assert "'stem.weight' has shape (4, 1, 3, 3)" in refused(
-        model(), saved(tmp_path / "net.safetensors", trained(in_chs=1))
+def test_a_depthwise_first_conv_is_not_adapted(tmp_path):
+    net = nn.Sequential(nn.Conv2d(4, 4, 3, groups=4))
+    state = {"0.weight": torch.ones(4, 3, 3, 3), "0.bias": torch.ones(4)}
+    assert "'0.weight' has shape (4, 3, 3, 3), the model needs (4, 1, 3, 3)" in refused(
+        net, saved(tmp_path / "net.safetensors", state)
     )
+
+
+def test_only_the_first_conv_is_adapted(tmp_path):
+    state = trained() | {"mid.weight": torch.ones(4, 3, 1, 1)}
+    assert "'mid.weight' has shape (4, 3, 1, 1)" in refused(model(), saved(tmp_path / "net.safetensors", state))
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
@@ -310,7 +318,8 @@ def test_offline_the_network_is_not_asked(tmp_path, monkeypatch):
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
     text = refused(model(), "hf-hub:timm/mobilenetv4_conv_small.e2400_r224_in1k")
-    assert "is no file here, and the hub did not give it: " in text
+    assert "is not in the cache" in text
+    assert "HF_HUB_OFFLINE=1 forbids to ask" in text
 
 
 def test_without_huggingface_hub_the_extra_is_named(monkeypatch):

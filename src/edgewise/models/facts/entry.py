@@ -29,7 +29,7 @@ class Entry:
     macs_fused: int
     """The same after `fuse`."""
     top1: float | None
-    """Published ImageNet-1k top-1 of the paper's own training, a fraction; None where nobody published one."""
+    """Published ImageNet-1k top-1, a fraction: of the paper's own training, or else as `source` says; None where nobody published one."""
     source: str
     """Of `top1`, with table or section; else where the model comes from."""
 

@@ -5,12 +5,37 @@ from __future__ import annotations
 from functools import partial
 
 from edgewise.models.facts.entry import Entry
+from edgewise.models.facts.sources import TIMM, timm_result
 
 PAPER = "MobileNetV4, arXiv 2404.10518v2, Table 6 (ImageNet-1k only, no distillation)"
+SEG = "tensorflow/models, official/vision/configs/experiments/image_classification, header of the MobileNetV4ConvMediumSeg config"
+UNTRAINED = f"{TIMM}; nobody published weights or an accuracy"
 
 _entry = partial(Entry, family="mobilenetv4", source=PAPER)
 
 ENTRIES = (
+    _entry(
+        name="mobilenetv4_conv_small_035",
+        paper_name="MNv4-Conv-S 0.35",
+        img_size=224,
+        params=1_905_384,
+        params_fused=1_900_040,
+        macs=47_723_040,
+        macs_fused=47_723_040,
+        top1=None,
+        source=UNTRAINED,
+    ),
+    _entry(
+        name="mobilenetv4_conv_small_050",
+        paper_name="MNv4-Conv-S 0.5",
+        img_size=224,
+        params=2_238_952,
+        params_fused=2_232_024,
+        macs=64_741_408,
+        macs_fused=64_741_408,
+        top1=0.64778,
+        source=timm_result("e3000_r224_in1k"),
+    ),
     _entry(
         name="mobilenetv4_conv_small",
         paper_name="MNv4-Conv-S",
@@ -32,6 +57,50 @@ ENTRIES = (
         top1=0.799,
     ),
     _entry(
+        name="mobilenetv4_conv_medium_seg",
+        paper_name="MNv4-Conv-M-Seg",
+        img_size=256,
+        params=5_021_816,
+        params_fused=4_998_712,
+        macs=802_863_104,
+        macs_fused=802_863_104,
+        top1=0.7715,
+        source=SEG,
+    ),
+    _entry(
+        name="mobilenetv4_conv_aa_medium",
+        paper_name="MNv4-Conv-M, average pooling",
+        img_size=256,
+        params=9_715_512,
+        params_fused=9_681_560,
+        macs=1_561_798_656,
+        macs_fused=1_561_798_656,
+        top1=None,
+        source=UNTRAINED,
+    ),
+    _entry(
+        name="mobilenetv4_conv_blur_medium",
+        paper_name="MNv4-Conv-M, blur pooling",
+        img_size=224,
+        params=9_715_512,
+        params_fused=9_681_560,
+        macs=1_202_577_600,
+        macs_fused=1_202_577_600,
+        top1=0.79446,
+        source=timm_result("e500_r224_in1k"),
+    ),
+    _entry(
+        name="mobilenetv4_hybrid_medium_075",
+        paper_name="MNv4-Hybrid-M 0.75",
+        img_size=224,
+        params=7_313_528,
+        params_fused=7_282_464,
+        macs=649_844_400,
+        macs_fused=649_844_400,
+        top1=None,
+        source=UNTRAINED,
+    ),
+    _entry(
         name="mobilenetv4_hybrid_medium",
         paper_name="MNv4-Hybrid-M",
         img_size=256,
@@ -50,6 +119,28 @@ ENTRIES = (
         macs=6_376_220_672,
         macs_fused=6_376_220_672,
         top1=0.829,
+    ),
+    _entry(
+        name="mobilenetv4_conv_aa_large",
+        paper_name="MNv4-Conv-L, average pooling",
+        img_size=384,
+        params=32_590_864,
+        params_fused=32_516_088,
+        macs=7_007_590_400,
+        macs_fused=7_007_590_400,
+        top1=0.83264,
+        source=timm_result("e600_r384_in1k"),
+    ),
+    _entry(
+        name="mobilenetv4_hybrid_large_075",
+        paper_name="MNv4-Hybrid-L 0.75",
+        img_size=256,
+        params=22_754_984,
+        params_fused=22_687_952,
+        macs=2_036_234_240,
+        macs_fused=2_036_234_240,
+        top1=None,
+        source=UNTRAINED,
     ),
     _entry(
         name="mobilenetv4_hybrid_large",

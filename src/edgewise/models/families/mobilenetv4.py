@@ -1,4 +1,4 @@
-"""MobileNetV4 (Qin et al. 2024, arXiv 2404.10518): the five published models as rows.
+"""MobileNetV4 (Qin et al. 2024, arXiv 2404.10518): the five published models as rows, and what TF and timm made of them.
 
 Rows follow the released code (tensorflow/models, official/vision/modeling/backbones/mobilenet.py), which for Hybrid-M differs
 from the paper's Table 13: trained weights exist only for the code's version. Batch norm settings are timm's (eps 1e-5, momentum
@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Literal
 
 from edgewise.spec.model import ModelSpec
 from edgewise.spec.rows import ConvSpec, FusedIBSpec, MQASpec, UIBSpec
+from edgewise.spec.scale import scale_width
 
 
 def extra_dw(out_chs: int, *, start: int, mid: int, expand: float, stride: int = 1) -> UIBSpec:
@@ -280,6 +282,74 @@ HYBRID_LARGE = ModelSpec(
     ),
 )
 
+# TF's for dense prediction (released code, no paper): Conv-M with a last stage that narrows, and ReLU6, its code's default.
+CONV_MEDIUM_SEG = ModelSpec(
+    name="mobilenetv4_conv_medium_seg",
+    img_size=256,
+    act="relu6",
+    stem=ConvSpec(out_chs=32, kernel=3, stride=2),  # 256 -> 128
+    stages=(
+        # stage 0: 128 -> 64
+        (FusedIBSpec(out_chs=48, kernel=3, stride=2, expand_ratio=4),),
+        # stage 1: 64 -> 32
+        (
+            extra_dw(80, start=3, mid=5, stride=2, expand=4),
+            extra_dw(80, start=3, mid=3, expand=2),
+        ),
+        # stage 2: 32 -> 16
+        (
+            extra_dw(160, start=3, mid=5, stride=2, expand=6),
+            extra_dw(160, start=3, mid=3, expand=4),
+            extra_dw(160, start=3, mid=3, expand=4),
+            extra_dw(160, start=3, mid=5, expand=4),
+            extra_dw(160, start=3, mid=3, expand=4),
+            convnext(160, start=3, expand=4),
+            convnext(160, start=3, expand=4),
+        ),
+        # stage 3: 16 -> 8
+        (
+            extra_dw(256, start=5, mid=5, stride=2, expand=6),
+            extra_dw(128, start=5, mid=5, expand=4),
+            extra_dw(128, start=3, mid=5, expand=4),
+            extra_dw(128, start=3, mid=5, expand=4),
+            convnext(128, start=3, expand=4),
+            extra_dw(128, start=3, mid=5, expand=2),
+            extra_dw(128, start=5, mid=5, expand=4),
+            convnext(128, start=5, expand=2),
+        ),
+        # stage 4: 8, to the head
+        (ConvSpec(out_chs=448, kernel=1),),
+    ),
+)
+
+
+def at_width(spec: ModelSpec, name: str, width_mult: float, img_size: int) -> ModelSpec:
+    """Return timm's ``spec`` at a smaller width: the 960 of the last stage shrink, stem and 1280 stay (TF scales the stem too)."""
+    return scale_width(spec, width_mult, scale_stem=False).model_copy(update={"name": name, "img_size": img_size})
+
+
+def pooled(spec: ModelSpec, name: str, downsample: Literal["avg", "blur"], img_size: int) -> ModelSpec:
+    """Return timm's anti-aliased ``spec``: same weights' names and shapes, pooling instead of strides in the blocks."""
+    return spec.model_copy(update={"name": name, "downsample": downsample, "img_size": img_size})
+
+
 SPECS: Mapping[str, ModelSpec] = MappingProxyType(
-    {spec.name: spec for spec in (CONV_SMALL, CONV_MEDIUM, CONV_LARGE, HYBRID_MEDIUM, HYBRID_LARGE)}
+    {
+        spec.name: spec
+        for spec in (
+            at_width(CONV_SMALL, "mobilenetv4_conv_small_035", 0.35, 224),
+            at_width(CONV_SMALL, "mobilenetv4_conv_small_050", 0.5, 224),
+            CONV_SMALL,
+            CONV_MEDIUM,
+            CONV_MEDIUM_SEG,
+            pooled(CONV_MEDIUM, "mobilenetv4_conv_aa_medium", "avg", 256),
+            pooled(CONV_MEDIUM, "mobilenetv4_conv_blur_medium", "blur", 224),
+            CONV_LARGE,
+            pooled(CONV_LARGE, "mobilenetv4_conv_aa_large", "avg", 384),
+            at_width(HYBRID_MEDIUM, "mobilenetv4_hybrid_medium_075", 0.75, 224),
+            HYBRID_MEDIUM,
+            at_width(HYBRID_LARGE, "mobilenetv4_hybrid_large_075", 0.75, 256),
+            HYBRID_LARGE,
+        )
+    }
 )

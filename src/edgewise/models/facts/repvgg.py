@@ -1,0 +1,163 @@
+"""RepVGG's figures."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from edgewise.models.facts.entry import Entry
+
+PAPER = "RepVGG, arXiv 2101.03697, Table 4 (120 epochs)"
+LONGER = "RepVGG, arXiv 2101.03697, Table 5 (200 epochs, AutoAugment, mixup)"
+UNPUBLISHED = "RepVGG's released code (DingXiaoH/RepVGG, commit eae7c52); no accuracy was published"
+D2SE = "RepVGG's released code (DingXiaoH/RepVGG, commit eae7c52), README: trained at 224 px, tested at 320 px"
+
+_entry = partial(Entry, family="repvgg", source=PAPER)
+
+ENTRIES = (
+    _entry(
+        name="repvgg_a0",
+        paper_name="RepVGG-A0",
+        img_size=224,
+        params=9_108_968,
+        params_fused=8_309_384,
+        macs=1_512_581_120,
+        macs_fused=1_361_451_008,
+        top1=0.7241,
+    ),
+    _entry(
+        name="repvgg_a1",
+        paper_name="RepVGG-A1",
+        img_size=224,
+        params=14_092_264,
+        params_fused=12_789_864,
+        macs=2_626_488_320,
+        macs_fused=2_363_967_488,
+        top1=0.7446,
+    ),
+    _entry(
+        name="repvgg_a2",
+        paper_name="RepVGG-A2",
+        img_size=224,
+        params=28_210_600,
+        params_fused=25_499_944,
+        macs=5_685_345_280,
+        macs_fused=5_116_951_552,
+        top1=0.7648,
+    ),
+    _entry(
+        name="repvgg_b0",
+        paper_name="RepVGG-B0",
+        img_size=224,
+        params=15_817_960,
+        params_fused=14_339_048,
+        macs=3_397_191_680,
+        macs_fused=3_057_600_512,
+        top1=0.7514,
+    ),
+    _entry(
+        name="repvgg_b1",
+        paper_name="RepVGG-B1",
+        img_size=224,
+        params=57_415_016,
+        params_fused=51_829_480,
+        macs=13_128_089_600,
+        macs_fused=11_815_485_440,
+        top1=0.7837,
+    ),
+    _entry(
+        name="repvgg_b1g2",
+        paper_name="RepVGG-B1g2",
+        img_size=224,
+        params=45_782_376,
+        params_fused=41_360_104,
+        macs=9_788_375_040,
+        macs_fused=8_809_742_336,
+        top1=0.7778,
+    ),
+    _entry(
+        name="repvgg_b1g4",
+        paper_name="RepVGG-B1g4",
+        img_size=224,
+        params=39_966_056,
+        params_fused=36_125_416,
+        macs=8_118_517_760,
+        macs_fused=7_306_870_784,
+        top1=0.7758,
+    ),
+    _entry(
+        name="repvgg_b2",
+        paper_name="RepVGG-B2",
+        img_size=224,
+        params=89_022_376,
+        params_fused=80_315_112,
+        macs=20_418_170_880,
+        macs_fused=18_376_609_792,
+        top1=0.7878,
+    ),
+    _entry(
+        name="repvgg_b2g2",
+        paper_name="RepVGG-B2g2",
+        img_size=224,
+        params=70_846_376,
+        params_fused=63_956_712,
+        macs=15_199_866_880,
+        macs_fused=13_680_136_192,
+        top1=None,
+        source=UNPUBLISHED,
+    ),
+    _entry(
+        name="repvgg_b2g4",
+        paper_name="RepVGG-B2g4",
+        img_size=224,
+        params=61_758_376,
+        params_fused=55_777_512,
+        macs=12_590_714_880,
+        macs_fused=11_331_899_392,
+        top1=0.7938,
+        source=LONGER,
+    ),
+    _entry(
+        name="repvgg_b3",
+        paper_name="RepVGG-B3",
+        img_size=224,
+        params=123_085_288,
+        params_fused=110_960_872,
+        macs=29_120_696_320,
+        macs_fused=26_208_882_688,
+        top1=0.8052,
+        source=LONGER,
+    ),
+    _entry(
+        name="repvgg_b3g2",
+        paper_name="RepVGG-B3g2",
+        img_size=224,
+        params=96_911_848,
+        params_fused=87_404_776,
+        macs=21_606_338_560,
+        macs_fused=19_445_960_704,
+        top1=None,
+        source=UNPUBLISHED,
+    ),
+    _entry(
+        name="repvgg_b3g4",
+        paper_name="RepVGG-B3g4",
+        img_size=224,
+        params=83_825_128,
+        params_fused=75_626_728,
+        macs=17_849_159_680,
+        macs_fused=16_064_499_712,
+        top1=0.8021,
+        source=LONGER,
+    ),
+    _entry(
+        name="repvgg_d2se",
+        paper_name="RepVGG-D2se",
+        img_size=320,
+        params=133_334_836,
+        params_fused=120_387_572,
+        macs=74_437_325_312,
+        macs_fused=66_994_074_112,
+        top1=0.8355,
+        source=D2SE,
+    ),
+)

@@ -1,0 +1,1 @@
+"""Other people's names for the parts of a network: one file for each layout in which checkpoints are published."""

@@ -1,0 +1,1 @@
+"""Drawings of blocks and whole networks as SVG, made from spec rows; no torch."""
