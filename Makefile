@@ -5,14 +5,14 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-SOURCES := src tests benchmarks
+SOURCES := src tests benchmarks scripts
 PYTEST_ARGS ?=
 DATA ?=
 TRASHNET_ARGS ?= --max-ms 2 --img-size 128 --time-budget 20m
 CIFAR_ARGS ?= --model mobilenetv4_conv_small --width-mult 0.5 --img-size 32 --time-budget 10m
 
 .DEFAULT_GOAL := help
-.PHONY: help setup quickstart test lint format clean \
+.PHONY: help setup quickstart test lint format clean docs bench-zoo \
 	bench-startup bench-step bench-quickstart bench-trashnet bench-cifar bench-import
 
 help: ## list the targets
@@ -40,11 +40,17 @@ lint: $(STAMP) ## style, types, floors, spelling
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/codespell $(SOURCES) README.md CHANGELOG.md CONTRIBUTING.md pyproject.toml Makefile
+	$(BIN)/codespell $(SOURCES) README.md CHANGELOG.md CONTRIBUTING.md docs pyproject.toml Makefile
 
 format: $(STAMP) ## rewrite the sources in the project's format
 	$(BIN)/ruff check --fix $(SOURCES)
 	$(BIN)/ruff format $(SOURCES)
+
+docs: $(STAMP) ## write the drawings and tables of docs/ again
+	$(BIN)/python scripts/make_docs.py
+
+bench-zoo: $(STAMP) ## speed of every family against timm: forward, training step, fused
+	$(BIN)/python benchmarks/zoo_speed.py
 
 bench-startup: $(STAMP) ## time of --help, list and import, against a bare typer + rich program
 	$(BIN)/python benchmarks/startup.py
@@ -67,4 +73,4 @@ bench-cifar: $(STAMP) ## fit on CIFAR-10 with a 10-minute budget: make bench-cif
 
 clean: ## remove .venv and caches; runs/ and results/ stay
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist
-	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+	find src tests benchmarks scripts -name __pycache__ -type d -prune -exec rm -rf {} +

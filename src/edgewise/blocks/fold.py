@@ -34,12 +34,7 @@ def norm_as_affine(norm: nn.BatchNorm1d | nn.BatchNorm2d) -> tuple[torch.Tensor,
 
 def fold_norm(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Conv2d:
     """Return one convolution that equals ``norm(conv(x))`` with the norm's running statistics."""
-    return scaled(conv, *norm_as_affine(norm))
-
-
-def scaled(conv: nn.Conv2d, scale: torch.Tensor, shift: torch.Tensor) -> nn.Conv2d:
-    """Return a convolution that equals ``conv(x) * scale + shift`` per output channel (float64 in, the conv's dtype out)."""
-    return with_weights(conv, *scale_weights(conv_weights(conv), scale, shift))
+    return with_weights(conv, *conv_weights(conv, norm))
 
 
 def conv_weights(conv: nn.Conv2d, norm: nn.BatchNorm2d | None = None) -> Weights:

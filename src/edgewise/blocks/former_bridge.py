@@ -4,6 +4,9 @@ Shape suffixes: N batch, M tokens, d token width, C channels of the map, h heads
 
 State-dict keys and structure are those of the authors' released code, which the published parameter totals prove to be what was
 trained; the paper's text (arXiv 2108.05895, section 3.2) has no gate.
+
+The tokens' side is scaled before the product: raw features on the other side, which no norm bounds, would take it beyond what half
+precision holds.
 """
 
 from __future__ import annotations
@@ -47,7 +50,7 @@ class MobileToFormer(nn.Module):
         """(N, C, H, W), (N, M, d) -> (N, M, d)."""
         kv_NhcP = heads_of_map(x, self.num_heads)
         q_NhMc = heads_of_tokens(self.q(tokens) * self.scale, self.num_heads)
-        read_NhMc = softmax(q_NhMc @ kv_NhcP, dim=-1) @ kv_NhcP.transpose(-1, -2)
+        read_NhMc = (q_NhMc @ kv_NhcP).softmax(-1) @ kv_NhcP.transpose(-1, -2)
         gated_NMC = read_NhMc.transpose(1, 2).flatten(2) * (2.0 * self.alpha(tokens))
         out: torch.Tensor = self.layer_norm(tokens + self.drop_path(self.proj(gated_NMC)))
         return out
@@ -70,7 +73,7 @@ class FormerToMobile(nn.Module):
         k_NhMc = heads_of_tokens(self.k(tokens) * self.scale, self.num_heads)
         v_NhcM = heads_of_tokens(self.proj(tokens), self.num_heads).transpose(-1, -2)
         # scores as (M, P) and not (P, M): so the map is neither transposed before nor after
-        read_NhcP = v_NhcM @ softmax(k_NhMc @ q_NhcP, dim=-2)
+        read_NhcP = v_NhcM @ (k_NhMc @ q_NhcP).softmax(-2)
         read: torch.Tensor = self.drop_path(read_NhcP.reshape(x.shape))
         return x + read
 
@@ -83,10 +86,3 @@ def heads_of_map(x: torch.Tensor, num_heads: int) -> torch.Tensor:
 def heads_of_tokens(x: torch.Tensor, num_heads: int) -> torch.Tensor:
     """(N, M, C) -> (N, h, M, C / h)."""
     return x.reshape(x.shape[0], x.shape[1], num_heads, -1).transpose(1, 2)
-
-
-def softmax(scores: torch.Tensor, dim: int) -> torch.Tensor:
-    """Softmax in float32 or better, given back in the scores' dtype: raw features as keys make scores too large for half precision."""
-    if scores.dtype in (torch.float16, torch.bfloat16):
-        return scores.softmax(dim, dtype=torch.float32).to(scores.dtype)
-    return scores.softmax(dim)

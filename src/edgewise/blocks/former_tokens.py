@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from edgewise.blocks.drop_path import DropPath
-from edgewise.blocks.former_bridge import Tokens, heads_of_tokens, softmax
+from edgewise.blocks.former_bridge import Tokens, heads_of_tokens
 
 
 class Former(nn.Module):
@@ -33,7 +33,7 @@ class Former(nn.Module):
         """(N, M, d) -> (N, M, d)."""
         kv_NhMc = heads_of_tokens(tokens, self.num_heads)
         q_NhMc = heads_of_tokens(self.q(tokens) * self.scale, self.num_heads)
-        read_NhMc = softmax(q_NhMc @ kv_NhMc.transpose(-1, -2), dim=-1) @ kv_NhMc
+        read_NhMc = (q_NhMc @ kv_NhMc.transpose(-1, -2)).softmax(-1) @ kv_NhMc
         mixed = self.channel_mlp(read_NhMc.transpose(1, 2).flatten(2))
         tokens = self.layer_norm(tokens + self.drop_path(mixed))
         out: torch.Tensor = self.ffn_norm(tokens + self.ffn(tokens))

@@ -8,7 +8,15 @@ from typing import Any, Protocol, TypeVar, cast, runtime_checkable
 import torch
 from torch import nn
 
-from edgewise.blocks.fold import exact, fold_norm, fold_norm_before_linear, fold_norm_into_linear, scaled
+from edgewise.blocks.fold import (
+    conv_weights,
+    exact,
+    fold_norm,
+    fold_norm_before_linear,
+    fold_norm_into_linear,
+    scale_weights,
+    with_weights,
+)
 from edgewise.blocks.foreign_fuse import fuse_by_own_methods
 from edgewise.blocks.layer_scale import LayerScale
 from edgewise.errors import ConfigError
@@ -147,13 +155,13 @@ def _fold_layer_scale(module: nn.Module) -> None:
     if not isinstance(scale, LayerScale):
         return
     holder, name = _last_conv(module)
-    conv = cast(nn.Conv2d, getattr(holder, name))
-    norm = getattr(holder, "bn", None)
-    if type(norm) is nn.BatchNorm2d:
-        conv = fold_norm(conv, norm)
+    conv, norm = cast(nn.Conv2d, getattr(holder, name)), getattr(holder, "bn", None)
+    weights = conv_weights(conv)
+    if isinstance(norm, nn.BatchNorm2d):
+        weights = conv_weights(conv, norm)
         holder.bn = nn.Identity()
     gamma = exact(scale.gamma)
-    setattr(holder, name, scaled(conv, gamma, torch.zeros_like(gamma)))
+    setattr(holder, name, with_weights(conv, *scale_weights(weights, gamma, torch.zeros_like(gamma))))
     module.layer_scale = nn.Identity()
 
 

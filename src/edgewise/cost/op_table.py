@@ -21,6 +21,11 @@ def conv_macs(inputs: Sequence[Shape], output: Shape) -> int:
     return math.prod(output) * math.prod(weight[1:])
 
 
+def conv_transpose_macs(inputs: Sequence[Shape], _output: Shape) -> int:
+    """Return input elements x weights per input channel."""
+    return math.prod(inputs[0]) * math.prod(inputs[1][1:])
+
+
 def linear_macs(inputs: Sequence[Shape], output: Shape) -> int:
     """Return output elements x input features."""
     return math.prod(output) * inputs[0][-1]
@@ -66,6 +71,7 @@ RULES: Mapping[str, OpRule] = MappingProxyType(
         "aten.conv1d": OpRule(conv_macs),
         "aten.conv2d": OpRule(conv_macs),
         "aten.conv3d": OpRule(conv_macs),
+        "aten.conv_transpose2d": OpRule(conv_transpose_macs),
         "aten.linear": OpRule(linear_macs),
         "aten.matmul": OpRule(matmul_macs),
         "aten.mm": OpRule(matmul_macs),
@@ -117,6 +123,7 @@ POOLING_AND_ARITHMETIC = (
     "upsample_nearest2d",
     "upsample_bilinear2d",
     "upsample_bicubic2d",
+    "_upsample_bicubic2d_aa",
     "mean",
     "var",
     "std",
@@ -145,6 +152,7 @@ POOLING_AND_ARITHMETIC = (
     "clamp_",
     "clamp_min",
     "bitwise_not",
+    "addcmul",
     "maximum",
     "minimum",
     "abs",
@@ -162,6 +170,15 @@ MOVES = (
     "expand",
     "expand_as",
     "repeat",
+    "repeat_interleave",
+    "tile",
+    "type_as",
+    "copy_",
+    "one_hot",
+    "meshgrid",
+    "unfold",
+    "im2col",
+    "col2im",
     "index",
     "narrow",
     "movedim",

@@ -57,12 +57,16 @@ def _check_events(events: Iterable[yaml.Event]) -> None:
     depth = 0
     for event in events:
         if isinstance(event, yaml.AliasEvent):
-            raise yaml.YAMLError(f"aliases are not accepted (line {event.start_mark.line + 1})")
+            raise yaml.YAMLError(f"aliases are not accepted ({_line(event)})")
         if getattr(event, "tag", None) is not None:
-            raise yaml.YAMLError(f"tags are not accepted (line {event.start_mark.line + 1})")
+            raise yaml.YAMLError(f"tags are not accepted ({_line(event)})")
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > MAX_DEPTH:
-            raise yaml.YAMLError(f"it is nested too deeply (line {event.start_mark.line + 1})")
+            raise yaml.YAMLError(f"it is nested too deeply ({_line(event)})")
+
+
+def _line(event: yaml.Event) -> str:
+    return f"line {event.start_mark.line + 1}" if event.start_mark is not None else "line unknown"
 
 
 def _without_repetition(pairs: Iterable[tuple[Any, Any]]) -> dict[Any, Any]:

@@ -8,6 +8,7 @@ from torch import nn
 
 import edgewise
 from edgewise.errors import ConfigError, InputError
+from edgewise.records.artifact import Preprocessing
 
 
 class Awkward(nn.Module):
@@ -75,3 +76,16 @@ def test_mode_is_restored() -> None:
     model = nn.Conv2d(3, 4, 1).train()
     edgewise.count(model, 8)
     assert model.training
+
+
+def test_transposed_convolution_by_hand() -> None:
+    net = nn.ConvTranspose2d(4, 6, 3, stride=2, groups=2)
+    # each of the 4 x 8 x 8 inputs meets 3 x 3 weights of the 3 outputs of its group
+    assert edgewise.count(net, 8, in_chans=4).macs == 4 * 64 * 3 * 9
+
+
+def test_a_module_may_state_its_own_size_channels_and_name() -> None:
+    net = nn.Conv2d(5, 2, 1)
+    net.preprocessing, net.in_chans, net.name = Preprocessing.for_chans(5, 16), 5, "mine"
+    report = edgewise.count(net)
+    assert (report.model, report.input_shape, report.macs) == ("mine", (1, 5, 16, 16), 5 * 2 * 256)

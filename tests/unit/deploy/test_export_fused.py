@@ -8,12 +8,19 @@ from pathlib import Path
 import pytest
 import torch
 from tests.conftest import randomise
+from tests.tiny_reparam import TINY_MOBILEONE, TINY_REPVGG, TINY_REPVIT
 from torch import nn
 
-import edgewise
 from edgewise.deploy.export import export
 from edgewise.models.build import build
-from edgewise.models.catalogue import CATALOGUE
+from edgewise.spec.model import ModelSpec
+
+# layers, squeeze-and-excitation; layers of three blocks, one with it; stem, blocks, squeeze-and-excitation, downsampling block
+CONVOLUTIONS = (
+    (TINY_REPVGG, 4 + 2),
+    (TINY_MOBILEONE, 1 + 3 * 2 + 2 * 2),
+    (TINY_REPVIT, 2 + 3 * 3 + 2 + (3 + 2 + 2)),
+)
 
 
 def operators(program: torch.export.ExportedProgram) -> Counter[str]:
@@ -21,17 +28,13 @@ def operators(program: torch.export.ExportedProgram) -> Counter[str]:
     return Counter(str(getattr(target, "overloadpacket", target)) for target in names)
 
 
-# convolutions: stem and 21 layers; stem and 2 x 21 units; stem 2, 11 blocks of 3, 6 of them with SE (2), 3 downsamplings of 3 + 2 + 2
-@pytest.mark.parametrize(("name", "num_convs"), [("repvgg_a0", 22), ("mobileone_s0", 43), ("repvit_m0_6", 68)])
-def test_training_form_is_exported_folded(name: str, num_convs: int, tmp_path: Path) -> None:
-    spec = CATALOGUE[name].spec().model_copy(update={"num_classes": 5, "img_size": 64})
-    model = randomise(build(spec)).train()
-    if hasattr(model.head, "head_dist"):
+@pytest.mark.parametrize(("spec", "num_convs"), CONVOLUTIONS, ids=lambda value: getattr(value, "name", ""))
+def test_training_form_is_exported_folded(spec: ModelSpec, num_convs: int, tmp_path: Path) -> None:
+    model = randomise(build(spec)).double().train()
+    if spec is TINY_REPVIT:
         model.set_distilled_training(True)
-    model.double()
     artifact = export(model, tmp_path / "out", format="pt2")
-    program = torch.export.load(tmp_path / "out" / artifact.files[0])
-    found = operators(program)
+    found = operators(torch.export.load(tmp_path / "out" / artifact.files[0]))
     assert found["aten.conv2d"] == num_convs
     assert found["aten.linear"] == 1
     assert not [operator for operator in found if "norm" in operator]
@@ -39,9 +42,8 @@ def test_training_form_is_exported_folded(name: str, num_convs: int, tmp_path: P
     assert any(isinstance(module, nn.BatchNorm2d) for module in model.modules())
 
 
-def test_operators_are_counted_as_they_are() -> None:
-    """The training form itself shows its norms to the same count."""
-    model = edgewise.create_model("repvgg_a0", num_classes=5).eval()
-    found = operators(torch.export.export(model, (torch.zeros(1, 3, 64, 64),)))
-    assert found["aten.conv2d"] == 44
-    assert sum(count for operator, count in found.items() if "norm" in operator) == 44 + 17
+def test_the_training_form_itself_would_show() -> None:
+    model = build(TINY_REPVGG).eval()
+    found = operators(torch.export.export(model, (torch.zeros(1, 3, 32, 32),)))
+    assert found["aten.conv2d"] == 4 * 2 + 2
+    assert sum(count for operator, count in found.items() if "norm" in operator) == 4 * 2 + 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from tests.conftest import randomise
+from tests.tiny_reparam import ONE_HEAD, TINY_MOBILEONE, TINY_REPVGG, TINY_REPVIT
 from timm.models import create_model as timm_model
 from timm.models import group_parameters
 from torch import nn
@@ -12,44 +13,11 @@ from torch import nn
 import edgewise
 from edgewise.errors import ConfigError
 from edgewise.models.build import build
-from edgewise.models.families import mobileone, repvgg, repvit
+from edgewise.models.families import repvgg
 from edgewise.models.staged_network import NormLinear, StagedNetwork
-from edgewise.spec.heads import NormLinearHeadSpec, PoolHeadSpec
 from edgewise.spec.model import ModelSpec
-from edgewise.spec.rows import MobileOneSpec, RepVGGSpec, RepViTDownSpec, RepViTSpec, RepViTStemSpec, UIBSpec
+from edgewise.spec.rows import RepViTSpec, UIBSpec
 
-TINY_REPVGG = ModelSpec(
-    name="tiny_repvgg",
-    stem=RepVGGSpec(out_chs=8, stride=2),
-    stages=(
-        (RepVGGSpec(out_chs=8, stride=2), RepVGGSpec(out_chs=8, se=repvgg.SE_16TH)),
-        (RepVGGSpec(out_chs=16, stride=2),),
-    ),
-    head=PoolHeadSpec(),
-    num_classes=5,
-    img_size=32,
-)
-TINY_MOBILEONE = ModelSpec(
-    name="tiny_mobileone",
-    stem=MobileOneSpec(out_chs=8, stride=2),
-    stages=(
-        mobileone.stage(8, 8, depth=2, branches=3, se_blocks=1),
-        mobileone.stage(8, 16, depth=1, branches=2, se_blocks=0),
-    ),
-    head=PoolHeadSpec(),
-    num_classes=5,
-    img_size=32,
-)
-TINY_REPVIT = ModelSpec(
-    name="tiny_repvit",
-    act="gelu",
-    stem=RepViTStemSpec(out_chs=8),
-    stages=(repvit.blocks(2, legacy=False), (RepViTDownSpec(out_chs=16), RepViTSpec())),
-    head=NormLinearHeadSpec(distilled=True),
-    num_classes=5,
-    img_size=32,
-)
-ONE_HEAD = TINY_REPVIT.model_copy(update={"name": "one_head", "head": NormLinearHeadSpec(distilled=False)})
 TINY = (TINY_REPVGG, TINY_MOBILEONE, TINY_REPVIT, ONE_HEAD)
 by_name = pytest.mark.parametrize("spec", TINY, ids=lambda spec: spec.name)
 

@@ -175,6 +175,14 @@ def test_a_stem_whose_second_convolution_takes_as_many_channels_is_adapted_once(
     assert [note.partition(" ")[0] for note in report.notes] == ["'stem.conv1.c.weight'"]
 
 
+def test_a_later_convolution_that_takes_as_many_channels_as_the_image_is_left_alone(saved):
+    name = "blocks.0.0.se.conv_expand.weight"
+    state = trained(V3, in_chans=8).state_dict()
+    assert state[name].shape == (8, 8, 1, 1)
+    text = refused(fresh(V3, in_chans=8), saved(state | {name: torch.ones(8, 3, 1, 1)}))
+    assert f"'{name}' has shape (8, 3, 1, 1), the model needs (8, 8, 1, 1)" in text
+
+
 # the two forms
 
 

@@ -37,7 +37,7 @@ def convert_state_dict(model: nn.Module, layout: str) -> dict[str, Tensor]:
         )
     if layout not in ORIGINS:
         raise unknown_name("layout", layout, ORIGINS)
-    state = {name: value.detach() for name, value in model.state_dict().items()}
+    state = dict(model.state_dict())
     own = "authors" if model.layout is FORMER else "timm"
     if layout == own:
         return state

@@ -42,7 +42,9 @@ class Canvas:
         )
 
     def text(self, x: float, y: float, text: str, style: str = "") -> None:
-        """Write ``text`` with its baseline at ``y``, centred on ``x`` unless ``style`` says otherwise."""
+        """Write ``text``, if there is any, with its baseline at ``y``, centred on ``x`` unless ``style`` says otherwise."""
+        if not text:
+            return
         if style:
             self._add('<text class="{}" x="{:.1f}" y="{:.1f}">{}</text>', style, x, y, text)
         else:

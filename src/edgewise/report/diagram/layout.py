@@ -193,8 +193,7 @@ def _draw_box(canvas: Canvas, box: Box, x: float, y: float, width: float, other:
         canvas.rect(left, top - 6, width, STRIP_HEIGHT + 6, strip.style)
     canvas.rect(left, y, width, _head_height(box), box.style)
     canvas.text(x, y + 16, _title(box), "b")
-    if box.note:
-        canvas.text(x, y + 31, box.note)
+    canvas.text(x, y + 31, box.note)
     _draw_reading(canvas, box.reads, x, y + _head_height(box) / 2, width, other)
     for index, strip in enumerate(box.strips):
         top = y + _head_height(box) + STRIP_HEIGHT * index

@@ -125,8 +125,3 @@ def _layers(node: Node) -> Iterator[Layer]:
             yield from node.layers
             for strip in node.strips:
                 yield from strip.layers
-
-
-def has_residual(drawing: Chain) -> bool:
-    """Return whether a drawing ends with adding its own input, whatever else it adds inside."""
-    return len(drawing) == 1 and isinstance(drawing[0], Residual)

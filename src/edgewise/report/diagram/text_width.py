@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Final
 
 _WIDTHS: Final = {
-    **dict.fromkeys("ijl'|", 0.29),
-    **dict.fromkeys("ft.,:;!()[]/· ", 0.39),
-    **dict.fromkeys("rIJ-", 0.42),
-    **dict.fromkeys("mMW%@", 0.95),
-    **dict.fromkeys("wGOQDHNUV×→+=√√", 0.83),
+    **dict.fromkeys("ijlIJ'|", 0.34),
+    **dict.fromkeys("f.,:;!()[]/· -", 0.42),
+    **dict.fromkeys("rt", 0.45),
+    **dict.fromkeys("ABCKPRVXY", 0.71),
+    **dict.fromkeys("wDGHNOQU×→+=", 0.84),
+    **dict.fromkeys("mMW%@", 1.0),
 }
-_OTHER: Final = 0.64
+_OTHER: Final = 0.655
 
 
 def text_width(text: str, size: float, *, bold: bool = False) -> float:
