@@ -33,7 +33,7 @@ quickstart: $(STAMP) ## train, export, verify, measure and report a small model 
 	@$(BIN)/edgewise quickstart
 
 test: $(STAMP) ## run all tests
-	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
 
 lint: $(STAMP) ## style, types, floors, spelling
 	$(BIN)/ruff check $(SOURCES)

@@ -63,6 +63,10 @@ SPLITS = {
 }
 
 
+def _images(num: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(num, 3, 64, 64, generator=torch.Generator().manual_seed(seed))
+
+
 def _of(prefix: str, parts: dict[str, tuple[str, ...]]) -> set[str]:
     return {f"{prefix}.{part}.{name}" for part, names in parts.items() for name in names}
 
@@ -125,7 +129,10 @@ def test_each_part_holds_and_costs_what_theirs_does(name: str) -> None:
     assert report.complete
     for op in report.ops:
         macs[_part(op.module)] += op.macs
-    assert {part: (params[part], round(macs[part] / 1e6, 2)) for part in params} == SPLITS[name]
+    assert dict(params) == {part: wanted for part, (wanted, _) in SPLITS[name].items()}
+    # the file's last part is what is left of the total, so it carries the others' rounding
+    wanted_macs = {part: pytest.approx(wanted, abs=0.011) for part, (_, wanted) in SPLITS[name].items()}
+    assert {part: macs[part] / 1e6 for part in params} == wanted_macs
 
 
 def test_the_26m_is_the_52m_with_groups_and_shuffles() -> None:
@@ -163,22 +170,21 @@ def test_blocks_residuals_and_widths(name: str) -> None:
 @pytest.mark.parametrize("name", ["mobileformer_26m", "mobileformer_294m"])
 def test_answers_hang_on_every_token_and_on_every_row(name: str) -> None:
     """Former mixes the tokens, so each of them reaches the logits; so does what any row adds."""
-    x = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(1))
-    model = settled(randomise(edgewise.create_model(name, num_classes=3)), torch.randn(4, 3, 64, 64)).double()
-    model(x.double()).square().sum().backward()
+    x = _images(2).double()
+    model = settled(randomise(edgewise.create_model(name, num_classes=3)), _images(4, seed=1)).double()
+    model(x).square().sum().backward()
     grads = {key: parameter.grad for key, parameter in model.named_parameters()}
     assert all(bool((row != 0).any()) for row in grads.pop("tokens.weight"))
     # a bias of the keys adds the same to the scores of all tokens, which the softmax over them takes out again
     without_effect = {key for key in grads if key.endswith("global_local.k.bias")}
-    largest = max(float(grad.abs().max()) for grad in grads.values())
     for key, grad in grads.items():
-        assert (float(grad.abs().max()) > 1e-12 * largest) == (key not in without_effect), key
+        assert (float(grad.abs().max()) > 1e-12) == (key not in without_effect), key
 
 
 @pytest.mark.parametrize("name", SPECS)
 def test_folding_changes_nothing(name: str) -> None:
-    model = settled(randomise(edgewise.create_model(name, num_classes=37)), torch.randn(4, 3, 64, 64)).double()
-    x = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(2)).double()
+    model = settled(randomise(edgewise.create_model(name, num_classes=37)), _images(4, seed=1)).double()
+    x = _images(2).double()
     with torch.inference_mode():
         wanted, fused = model(x), model.fuse()
         assert (fused(x) - wanted).abs().max() <= 1e-10 * wanted.abs().max()
