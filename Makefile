@@ -33,7 +33,9 @@ quickstart: $(STAMP) ## train, export, verify, measure and report a small model 
 	@$(BIN)/edgewise quickstart
 
 test: $(STAMP) ## run all tests
-	@$(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
+	@# what only computes shares the cores; what holds a clock or kills processes has them to itself
+	@$(BIN)/python -m pytest -n 2 tests/battery tests/parity tests/facts tests/property $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest tests/unit tests/e2e $(PYTEST_ARGS)
 
 lint: $(STAMP) ## style, types, floors, spelling
 	$(BIN)/ruff check $(SOURCES)

@@ -33,15 +33,6 @@ SPLITS = {
         "global_local": (106_296, 1.01),
         "classifier": (1_763_944, 2.42),
     },
-    "mobileformer_96m": {
-        "tokens": (512, 0.0),
-        "mobile_and_stem": (507_412, 76.10),
-        "hyper": (386_544, 0.38),
-        "local_global": (221_160, 3.31),
-        "global_block": (795_648, 3.18),
-        "global_local": (142_416, 1.81),
-        "classifier": (2_531_560, 7.24),
-    },
     "mobileformer_294m": {
         "tokens": (1_152, 0.0),
         "mobile_and_stem": (1_777_968, 237.96),
@@ -50,15 +41,6 @@ SPLITS = {
         "global_block": (2_452_032, 14.75),
         "global_local": (450_848, 6.79),
         "classifier": (4_730_728, 15.34),
-    },
-    "mobileformer_508m": {
-        "tokens": (1_152, 0.0),
-        "mobile_and_stem": (2_934_584, 435.03),
-        "hyper": (1_663_616, 1.63),
-        "local_global": (917_840, 15.28),
-        "global_block": (2_452_032, 14.75),
-        "global_local": (599_072, 9.79),
-        "classifier": (5_408_680, 21.99),
     },
 }
 
