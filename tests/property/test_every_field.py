@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from pydantic import ValidationError
 from tests.conftest import randomise
 
 from edgewise.errors import SpecError
@@ -95,7 +96,7 @@ def _network(row: Row) -> ModelSpec:
 def _fingerprint(spec: ModelSpec) -> tuple[str, tuple[float, ...]]:
     """Return the modules, and the answer that fixed weights give."""
     model = randomise(build(spec)).eval()
-    images = torch.randn(1, 3, 32, 32, generator=torch.Generator().manual_seed(3))
+    images = torch.randn(1, spec.in_chans, 32, 32, generator=torch.Generator().manual_seed(3))
     with torch.inference_mode():
         return str(model), tuple(model(images).flatten().tolist())
 
@@ -138,35 +139,69 @@ def test_a_changed_field_shows_or_is_refused(kind: str, field: str, value: Any) 
     assert _fingerprint(changed) != _fingerprint(_network(row))
 
 
-@pytest.mark.parametrize(
-    ("head", "fields"),
-    [
-        (ConvHeadSpec(hidden_chs=32), {"hidden_chs": 48}),
-        (ConvHeadSpec(hidden_chs=32), {"pool": "after"}),
-        (ConvHeadSpec(hidden_chs=32), {"norm": False}),
-        (ConvHeadSpec(hidden_chs=32, norm=False), {"bias": True}),
-    ],
-)
-def test_a_changed_head_shows(head: ConvHeadSpec, fields: dict[str, Any]) -> None:
-    spec = _network(ConvSpec(out_chs=WIDTH))
-    one, other = (spec.model_copy(update={"head": each}) for each in (head, head.model_copy(update=fields)))
-    assert _fingerprint(one) != _fingerprint(other)
+HEADS: dict[Row, dict[str, tuple[Any, ...]]] = {
+    ConvHeadSpec(hidden_chs=32): {"hidden_chs": (48,), "pool": ("after",), "norm": (False,), "bias": (True,)},
+    ConvHeadSpec(hidden_chs=32, norm=False): {"bias": (True,), "pool": ("after",)},
+    PoolHeadSpec(): {},
+    NormLinearHeadSpec(): {"distilled": (False,)},
+    TokenHeadSpec(conv_chs=64, hidden_chs=32): {"conv_chs": (80,), "hidden_chs": (48,), "groups": (2, 3)},
+}
+TOKENS: dict[str, tuple[Any, ...]] = {
+    "num_tokens": (3,),
+    "token_dim": (32,),
+    "bridge_heads": (4, 3),
+    "former_heads": (2, 3),
+    "mlp_ratio": (1.0, 0.01),
+    "hyper_reduction": (2,),
+}
+NETWORK: dict[str, tuple[Any, ...]] = {
+    "act": ("hard_swish",),
+    "norm": (NormSpec(eps=1e-3), NormSpec(momentum=0.01)),
+    "layer_scale_init": (0.5,),
+    "padding": ("same",),
+    "downsample": ("avg", "blur"),
+    "tokens": (TokensSpec(),),
+    "in_chans": (1,),
+    "num_classes": (0, 4),
+    "head": (ConvHeadSpec(hidden_chs=32),),
+}
+NAMES = {"format_version", "name", "img_size"}
+"""Fields that describe the network for people and for the preparation of images; no layer depends on them."""
 
 
-@pytest.mark.parametrize(
-    "fields",
-    [
-        {"act": "hard_swish"},
-        {"norm": NormSpec(eps=1e-3)},
-        {"norm": NormSpec(momentum=0.01)},
-        {"layer_scale_init": 0.5},
-        {"padding": "same"},
-        {"downsample": "avg"},
-        {"downsample": "blur"},
-        {"in_chans": 3, "num_classes": 4},
-    ],
-)
-def test_a_changed_network_field_shows(fields: dict[str, Any]) -> None:
-    row = KINDS["uib"](out_chs=WIDTH, stride=2)
-    spec = _network(row)
-    assert _fingerprint(spec.model_copy(update=fields)) != _fingerprint(spec)
+def _shows(spec: ModelSpec, changes: dict[str, Any]) -> None:
+    try:
+        changed = ModelSpec.model_validate(dict(spec) | changes)
+    except ValidationError:
+        return
+    assert _fingerprint(changed) != _fingerprint(spec)
+
+
+@pytest.mark.parametrize("head", HEADS, ids=str)
+def test_a_changed_head_shows_or_is_refused(head: Row) -> None:
+    if not isinstance(head, ConvHeadSpec) or head.norm:
+        assert {"kind", *HEADS[head]} == set(type(head).model_fields)
+    row = KINDS["former"](**BASES["former"]) if isinstance(head, TokenHeadSpec) else ConvSpec(out_chs=WIDTH)
+    stem = RepViTStemSpec(out_chs=WIDTH) if isinstance(head, NormLinearHeadSpec) else ConvSpec(out_chs=WIDTH, stride=2)
+    spec = ModelSpec.model_validate(dict(_network(row)) | {"stem": stem, "head": head})
+    for field, values in HEADS[head].items():
+        for value in values:
+            _shows(spec, {"head": dict(head) | {field: value}})
+
+
+def test_a_changed_field_of_the_tokens_shows_or_is_refused() -> None:
+    assert set(TOKENS) == set(TokensSpec.model_fields)
+    spec = _network(FormerSpec(**BASES["former"]))
+    assert spec.tokens is not None
+    for field, values in TOKENS.items():
+        for value in values:
+            _shows(spec, {"tokens": dict(spec.tokens) | {field: value}})
+
+
+def test_a_changed_field_of_the_network_shows_or_is_refused() -> None:
+    assert {*NETWORK, *NAMES, "stem", "stages"} == set(ModelSpec.model_fields)
+    for row in (KINDS["uib"](out_chs=WIDTH, stride=2), ConvSpec(out_chs=WIDTH)):
+        for field, values in NETWORK.items():
+            for value in values:
+                if (field, value) != ("padding", "same") or row.stride > 1:
+                    _shows(_network(row), {field: value})

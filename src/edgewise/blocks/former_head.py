@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import copy
-
 import torch
 from torch import nn
 
 from edgewise.blocks.activations import make_act
 from edgewise.blocks.channel_shuffle import make_shuffle
 from edgewise.blocks.conv_norm import Norm
-from edgewise.blocks.fold import fold_norm_into_linear
 from edgewise.blocks.former import init_convs
 from edgewise.errors import InputError
 
@@ -67,14 +64,6 @@ class TokenHead(nn.Module):
                 "the batch holds 1 image; this head's batch norm trains on 2 or more (leave out the last, smaller batch)"
             )
         return x
-
-    def fused(self) -> TokenHead:
-        """Return a copy whose hidden layer has its norm folded in."""
-        out = copy.deepcopy(self)
-        linear, norm = out.fc[0], out.fc[1]
-        if isinstance(linear, nn.Linear) and isinstance(norm, nn.BatchNorm1d):
-            out.fc[0], out.fc[1] = fold_norm_into_linear(linear, norm), nn.Identity()
-        return out
 
     def init_weights(self) -> None:
         """Draw the convolution as the authors do."""

@@ -122,7 +122,8 @@ def _without_prefixes(table: Candidate, namings: Sequence[Naming]) -> list[Candi
             groups.setdefault(prefix, set()).add(name[len(prefix) :])
     whole = [prefix for prefix, names in groups.items() if any(naming.required <= names for naming in namings)]
     if len(whole) < 2 and len(groups) > 1 and whole != [""]:
-        return [replace(table, fault=_mixed(groups))]
+        bare = {str(name)[len(_prefix(str(name), known)) :]: value for name, value in table.entries.items()}
+        return [replace(table, entries=bare, fault=_mixed(groups))]
     prefixes = whole or list(groups)
     return [_of_prefix(table, prefix, prefixes) for prefix in prefixes] or [table]
 
@@ -142,7 +143,7 @@ def _mixed(groups: Mapping[str, set[str]]) -> str:
         f"{len(names)} have the prefix {shown(prefix)}" if prefix else f"{len(names)} have none"
         for prefix, names in groups.items()
     )
-    return f"mixes names of the model with and without prefixes ({counts}); save the ones you want alone"
+    return f"mixes names of the model under different prefixes ({counts}); save the ones you want alone"
 
 
 def _of_prefix(table: Candidate, prefix: str, prefixes: Sequence[str]) -> Candidate:

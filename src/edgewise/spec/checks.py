@@ -10,11 +10,14 @@ from edgewise.spec.heads import ConvHeadSpec, NormLinearHeadSpec, PoolHeadSpec, 
 from edgewise.spec.mobilenet_rows import ConvSpec
 from edgewise.spec.rep_rows import MobileOneSpec, RepVGGSpec, RepViTDownSpec, RepViTSpec, RepViTStemSpec
 from edgewise.spec.row import Row
-from edgewise.spec.rows import TOKEN_ROWS
+from edgewise.spec.rows import LAYER_SCALE_ROWS, TOKEN_ROWS
 from edgewise.spec.walk import Step, walk
 
 if TYPE_CHECKING:
     from edgewise.spec.model import ModelSpec
+
+MAX_ROWS = 1024
+"""Of a whole network: twenty times the deepest one of the catalogue."""
 
 REP_ROWS = (RepVGGSpec, MobileOneSpec, RepViTSpec, RepViTDownSpec)
 
@@ -28,6 +31,9 @@ def check_rows(spec: ModelSpec) -> list[str]:
     ]
     if problems or not spec.stages:
         return problems or ["stages is empty; a network needs at least one"]
+    num_rows = sum(map(len, spec.stages))
+    if num_rows > MAX_ROWS:
+        return [f"stages has {num_rows} rows; at most {MAX_ROWS} are accepted"]
     problems = [
         *_whole(spec),
         *(f"stem{problem}" for problem in _branches(spec.stem, spec.in_chans, spec.stem.out_chs)),
@@ -49,6 +55,10 @@ def _whole(spec: ModelSpec) -> Iterator[str]:
     strided = next((row for row in kinds if isinstance(row, REP_ROWS) and getattr(row, "stride", 1) > 1), None)
     if spec.downsample != "stride" and strided is not None:
         yield f"downsample is {spec.downsample!r}, which rows of kind {strided.kind!r} do not offer; accepted here: 'stride'"
+    elif spec.downsample != "stride" and all(getattr(row, "stride", 1) == 1 for row in kinds):
+        yield f"downsample is {spec.downsample!r}, which has no effect where no row of the stages halves the map; leave it out"
+    if spec.layer_scale_init is not None and not any(isinstance(row, LAYER_SCALE_ROWS) for row in kinds):
+        yield f"layer_scale_init is {spec.layer_scale_init:g}, but no row has a layer scale; leave it out"
 
 
 def _head(spec: ModelSpec) -> Iterator[str]:

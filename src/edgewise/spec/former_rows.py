@@ -25,6 +25,12 @@ class TokensSpec(Row):
     """`token_dim` over the hidden width of the networks that drive dynamic ReLU."""
 
     @model_validator(mode="after")
+    def _mlp_has_a_width(self) -> TokensSpec:
+        if round(self.token_dim * self.mlp_ratio) < 1:
+            raise SpecError(f"mlp_ratio is {self.mlp_ratio:g}, which leaves no width of token_dim={self.token_dim}")
+        return self
+
+    @model_validator(mode="after")
     def _heads_divide(self) -> TokensSpec:
         if self.token_dim % self.former_heads:
             raise SpecError(f"token_dim is {self.token_dim}; must be a multiple of former_heads={self.former_heads}")

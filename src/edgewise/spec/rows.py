@@ -19,6 +19,7 @@ from edgewise.spec.mobilenet_rows import (
 from edgewise.spec.rep_rows import MobileOneSpec, RepVGGSpec, RepViTDownSpec, RepViTSpec, RepViTStemSpec
 
 __all__ = [
+    "LAYER_SCALE_ROWS",
     "TOKEN_ROWS",
     "AnyRow",
     "BneckLiteSpec",
@@ -63,6 +64,9 @@ RowSpec = Annotated[AnyRow, Field(discriminator="kind")]
 
 StemSpec = Annotated[ConvSpec | RepVGGSpec | MobileOneSpec | RepViTStemSpec, Field(discriminator="kind")]
 """The row before the stages."""
+
+LAYER_SCALE_ROWS = (UIBSpec, MQASpec, MHSASpec, FormerUIBSpec)
+"""Rows that the network's `layer_scale_init` means."""
 
 TOKEN_ROWS = (FormerSpec, FormerDownSpec, FormerUIBSpec)
 """Rows that read and write the tokens; past all others the tokens go unchanged."""

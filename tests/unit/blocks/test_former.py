@@ -231,7 +231,7 @@ def test_a_head_in_training_says_why_it_needs_two_images() -> None:
     with pytest.raises(InputError, match="the batch holds 1 image; this head's batch norm trains on 2 or more"):
         head.train()(_map(1, 4, 3, 3), _map(1, 8))
     assert head.eval()(_map(1, 4, 3, 3), _map(1, 8)).shape == (1, 3)
-    assert head.fused().train()(_map(1, 4, 3, 3), _map(1, 8)).shape == (1, 3)
+    assert fuse(head).train()(_map(1, 4, 3, 3), _map(1, 8)).shape == (1, 3)
 
 
 def test_fused_head_has_no_norm_and_the_same_answers() -> None:

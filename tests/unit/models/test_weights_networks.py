@@ -285,6 +285,13 @@ def test_a_mixture_of_names_is_refused(layout, spec, saved):
     assert f"'{theirs[0][0]}' is not in the model" in text or f" ('{theirs[0][0]}'); save" in text
 
 
+def test_two_names_in_a_file_for_one_tensor_are_refused(saved):
+    theirs = dict(edgewise.convert_state_dict(trained(REPVIT), "authors"))
+    # a fused head's module is called classifier, which makes this a second name of classifier.classifier.bn.bias
+    theirs["classifier.head.bn.bias"] = torch.ones(16)
+    assert "'classifier.head.bn.bias' is not in the model" in refused(fresh(REPVIT), saved(theirs))
+
+
 def test_a_foreign_layout_of_another_network_is_named(saved):
     theirs = edgewise.convert_state_dict(trained(V3), "torchvision")
     for spec in (V2, REPVIT, FORMER):
@@ -375,6 +382,12 @@ def test_a_state_and_its_average_are_refused_unless_equal(saved):
     load_weights(fresh(V2), saved({"model": state, "model_ema": state}))
 
 
+def test_two_states_without_counts_of_batches_are_two_all_the_same(saved):
+    state = {k: v for k, v in trained(V2).state_dict().items() if not k.endswith("num_batches_tracked")}
+    text = refused(fresh(V2), saved({f"{p}.{k}": v + (p == "ema") for k, v in state.items() for p in ("model", "ema")}))
+    assert "holds two states that fit equally well" in text
+
+
 def test_names_with_and_without_a_prefix_are_not_mixed(saved):
     state = trained(V2).state_dict()
     names = list(state)
@@ -382,11 +395,17 @@ def test_names_with_and_without_a_prefix_are_not_mixed(saved):
     text = refused(fresh(V2), saved(half))
     first, second = (len(names) + 1) // 2, len(names) // 2
     assert (
-        f"mixes names of the model with and without prefixes ({first} have the prefix 'module.', {second} have none)"
+        f"mixes names of the model under different prefixes ({first} have the prefix 'module.', {second} have none)"
         in text
     )
+    for layout, spec in (("timm", V2), ("torchvision", V2), ("authors", REPVIT)):
+        halves = list(edgewise.convert_state_dict(trained(spec), layout).items())
+        both = {f"{'ema' if index % 2 else 'model'}.{name}": value for index, (name, value) in enumerate(halves)}
+        text = refused(fresh(spec), saved(both))
+        counts = f"{len(both) - len(both) // 2} have the prefix 'model.', {len(both) // 2} have the prefix 'ema.'"
+        assert f"mixes names of the model under different prefixes ({counts})" in text
     one_more = {f"module.{name}": value for name, value in state.items()} | {names[0]: state[names[0]] + 1}
-    assert "mixes names of the model with and without prefixes" in refused(fresh(V2), saved(one_more))
+    assert "mixes names of the model under different prefixes" in refused(fresh(V2), saved(one_more))
 
 
 def test_other_things_beside_a_prefixed_model_are_named(saved):
