@@ -128,7 +128,9 @@ def test_classifier_can_be_reset_and_removed(name: str) -> None:
 def test_layouts_precisions_and_copies(name: str) -> None:
     x = _images(2, 3, 64, 64)
     model = randomise(edgewise.create_model(name, num_classes=3)).eval()
-    if model.spec.tokens is not None:  # for them alone: at settled statistics RepVGG-D2se magnifies the last bit to a percent
+    if (
+        model.spec.tokens is not None
+    ):  # for them alone: at settled statistics RepVGG-D2se magnifies the last bit to a percent
         settled(model, _images(4, 3, 64, 64, seed=1))
     with torch.inference_mode():
         wanted = model(x)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,7 +12,7 @@ import edgewise
 from edgewise.models.build import build
 from edgewise.spec.heads import ConvHeadSpec
 from edgewise.spec.model import ModelSpec
-from edgewise.spec.rows import ConvSpec, FusedIBSpec, MQASpec, UIBSpec
+from edgewise.spec.rows import LAYER_SCALE_ROWS, ConvSpec, FusedIBSpec, MQASpec, UIBSpec
 from edgewise.spec.scale import fit_resolution
 from edgewise.spec.text import dump_spec, parse_spec
 from edgewise.spec.walk import max_reduction, walk
@@ -40,8 +42,16 @@ attention = st.builds(
     kv_stride=strides,
 )
 stages = st.lists(st.one_of(convs, fused, uibs, attention), min_size=1, max_size=3).map(tuple)
+
+
+def network(layer_scale_init: float | None, **fields: Any) -> ModelSpec:
+    """Return a network; a layer scale that no row has would be refused."""
+    scaled = any(isinstance(row, LAYER_SCALE_ROWS) for stage in fields["stages"] for row in stage)
+    return ModelSpec(**fields, layer_scale_init=layer_scale_init if scaled else None)
+
+
 specs = st.builds(
-    ModelSpec,
+    network,
     name=st.just("random"),
     stem=st.builds(ConvSpec, out_chs=widths, kernel=st.just(3), stride=strides),
     stages=st.lists(stages, min_size=1, max_size=3).map(tuple),

@@ -77,6 +77,9 @@ def fit_resolution(spec: ModelSpec, img_size: int) -> ModelSpec:
     adapted = spec.model_copy(update={"img_size": img_size})
     while img_size < LOW_RES_BELOW and img_size / max_reduction(adapted) < 4 and max_reduction(adapted) > 1:
         adapted = _without_first_stride(adapted)
+    if all(step.stride == 1 for step in walk(adapted)):
+        # nothing is left that pooling could halve
+        adapted = adapted.model_copy(update={"downsample": "stride"})
     return adapted
 
 
