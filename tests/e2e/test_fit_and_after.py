@@ -233,7 +233,7 @@ def test_list_info_and_doctor(cli) -> None:
     assert cost["params"] == next(row["params"] for row in rows if row["name"] == "mobilenetv4_conv_small")
     assert cost["stages"]
     text = cli("info", "mobilenetv4_conv_small", "--imgsz", "64", "--layers")
-    assert f"{cost['macs']:,} MACs" in text.out
+    assert f"{cost['macs']:,}" in text.out
     found = cli("doctor", "--json")
     assert found.code == 0
     assert {"environment", "checks"} == set(found.json())

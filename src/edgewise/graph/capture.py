@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import torch
 from torch import nn
@@ -17,7 +15,7 @@ def capture(model: nn.Module, example: torch.Tensor, *, dynamic_batch: bool = Fa
     """Capture one forward pass of ``model`` in eval mode.
 
     Args:
-        model: any module that takes one tensor; its mode, and what it keeps between calls, are restored afterwards.
+        model: any module that takes one tensor; its mode is restored afterwards.
         example: an input (N, C, H, W); N must be 2 or more where the batch is to be dynamic (1 would be baked in).
         dynamic_batch: keep N symbolic, named ``batch``.
 
@@ -30,38 +28,12 @@ def capture(model: nn.Module, example: torch.Tensor, *, dynamic_batch: bool = Fa
     was_training = model.training
     model.eval()
     try:
-        with torch.no_grad(), _caches_kept(model):
+        with torch.no_grad(), warnings.catch_warnings():
+            # of attributes that a forward pass sets, as timm's attention does with its biases; torch puts them back
+            warnings.filterwarnings("ignore", "The tensor attribute", UserWarning)
             return torch.export.export(model, (example,), dynamic_shapes=shapes, strict=False)
     except (RuntimeError, TypeError, ValueError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise InputError(f"{type(model).__name__} cannot be captured at {tuple(example.shape)}: {reason}") from error
     finally:
         model.train(was_training)
-
-
-@contextmanager
-def _caches_kept(model: nn.Module) -> Iterator[None]:
-    """Put the dictionaries that modules cache tensors in back to what they were.
-
-    timm's attention of LeViT, EfficientViT and TinyViT keeps its biases so in eval mode; filled during a capture, such a cache
-    holds tensors without data, and the model would answer with them from then on.
-    """
-    caches = [
-        value
-        for module in model.modules()
-        for name, value in vars(module).items()
-        if type(value) is dict and not name.startswith("_") and _holds_tensors(value)
-    ]
-    kept = [dict(cache) for cache in caches]
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "The tensor attribute", UserWarning)
-            yield
-    finally:
-        for cache, before in zip(caches, kept, strict=True):
-            cache.clear()
-            cache.update(before)
-
-
-def _holds_tensors(value: dict[object, object]) -> bool:
-    return all(isinstance(each, torch.Tensor) for each in value.values())

@@ -45,6 +45,8 @@ def create_timm_model(
         ConfigError: the model does not take an argument.
         WeightsError: the published weights cannot be had.
     """
+    if out_indices is not None and not features_only:
+        raise ConfigError("out_indices needs features_only=True")
     timm = _timm(name)
     name = name.removeprefix(TIMM_PREFIX)
     cfg = _pretrained_cfg(timm, name)

@@ -11,7 +11,10 @@ from edgewise.data.cache import cache_folder
 from edgewise.deploy.runtimes.registry import availabilities
 from edgewise.records.environment import Environment, capture_environment
 
-OPTIONAL = {"huggingface_hub": ("huggingface-hub", "edgewise[hub]", "weights from a hub")}
+OPTIONAL = {
+    "huggingface_hub": ("huggingface-hub", "edgewise[hub]", "weights from a hub"),
+    "timm": ("timm", "edgewise[timm]", "timm:NAME, for comparison"),
+}
 REQUIRED = (
     "torch",
     "simplejpeg",

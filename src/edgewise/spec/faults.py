@@ -85,7 +85,7 @@ def _unknown_kind(path: str, loc: tuple[int | str, ...], given: str | None) -> s
     kinds = kinds_at(str(loc[0]) if loc and loc[0] in ModelSpec.model_fields else "stages")
     place = f"{path}.kind" if path else "kind"
     accepted = f"accepted: {', '.join(kinds)}"
-    if given is None:
+    if given in (None, "None"):  # pydantic's word for null
         return f"{place} is missing; {accepted}"
     return f"{place} is {shown(given, 40)}{suggestion(given, kinds) or ';'} {accepted}"
 

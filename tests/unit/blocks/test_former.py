@@ -118,6 +118,23 @@ def test_token_relu() -> None:
             first, second = 2.0 * (slopes[c] - 0.5) + 1.0, 2.0 * (slopes[3 + c] - 0.5)
             wanted[n, c] = np.maximum(first * x[n, c].numpy(), second * x[n, c].numpy())
     _same(act(x, token), wanted)
+    _same(act.train()(x, token), wanted)
+
+
+def test_token_relu_has_the_same_gradients_in_training() -> None:
+    """There it is put in other operators; slopes are chosen with either of the two the larger."""
+    act = _some(TokenReLU(3, token_dim=8, reduction=4))
+    act.hyper[2].bias.data = torch.tensor([-2.0, 0.0, 2.0, 2.0, 0.0, -2.0]).double()
+    x, token = _map(2, 3, 4, 4).double().requires_grad_(), _map(2, 8, seed=1).double().requires_grad_()
+    slopes = (2.0 * act.hyper(token)).chunk(2, dim=1)
+    assert {bool(larger) for larger in (slopes[0] > slopes[1] - 1.0).flatten()} == {True, False}
+    inputs = (x, token, *act.parameters())
+    weights = _map(2, 3, 4, 4, seed=3).double()
+    eval_grads = torch.autograd.grad((act.eval()(x, token) * weights).sum(), inputs)
+    for ours, wanted in zip(
+        torch.autograd.grad((act.train()(x, token) * weights).sum(), inputs), eval_grads, strict=True
+    ):
+        torch.testing.assert_close(ours, wanted)
 
 
 def test_token_relu_starts_as_relu() -> None:

@@ -11,7 +11,7 @@ from edgewise.errors import InputError, SpecError, UnknownNameError
 from edgewise.models.resolve import is_model_name, resolve, rows_of
 
 SMALL = "mobilenetv4_conv_small"
-TINY = "img_size: 48\nstem: {kind: conv, out_chs: 8, stride: 2}\nstages: [[{kind: uib, out_chs: 8, stride: 2}]]\n"
+TINY = "img_size: 12\nstem: {kind: conv, out_chs: 8, stride: 2}\nstages: [[{kind: uib, out_chs: 8, stride: 2}]]\n"
 
 
 def test_a_name_with_and_without_a_tag() -> None:
@@ -27,10 +27,10 @@ def test_a_file_keeps_its_strides_at_its_own_size(tmp_path: Path) -> None:
     path = tmp_path / "tiny.yaml"
     path.write_text(TINY)
     source = resolve(str(path))
-    assert (source.name, source.img_size, source.entry, source.names_weights) == ("tiny", 48, None, False)
+    assert (source.name, source.img_size, source.entry, source.names_weights) == ("tiny", 12, None, False)
     assert source.build().feature_info.reduction() == [2, 4]
-    assert source.build(12).feature_info.reduction() == [1, 2], "12 px must not end in a 3x3 map"
-    assert source.build().eval()(torch.rand(1, 3, 48, 48)).shape == (1, 1000)
+    assert source.build(10).feature_info.reduction() == [1, 2], "other sizes must not end in a map below 4x4"
+    assert source.build().eval()(torch.rand(1, 3, 12, 12)).shape == (1, 1000)
 
 
 def test_a_model_of_timms() -> None:

@@ -10,8 +10,8 @@ from edgewise.errors import BudgetError, ConfigError, UnknownNameError
 from edgewise.models.catalogue import CANDIDATES, find
 from edgewise.pipeline import choose as module
 from edgewise.pipeline import fit as fit_module
-from edgewise.pipeline.choose import Budget, choose
-from edgewise.pipeline.fit import FitRequest
+from edgewise.pipeline.choose import Budget, choose, matching
+from edgewise.pipeline.fit import FitRequest, fit
 from edgewise.pipeline.listener import JobListener
 
 BY_MACS = [entry.name for entry in sorted(map(find, CANDIDATES), key=lambda entry: entry.macs)]
@@ -117,3 +117,34 @@ def test_a_model_that_was_asked_for_and_is_too_slow(clock) -> None:
 def test_fit_measures_only_the_model_that_was_asked_for() -> None:
     assert fit_module._budget(FitRequest(data="x", max_ms=3.0, model=SMALL), 4).models == (SMALL,)
     assert fit_module._budget(FitRequest(data="x", max_ms=3.0), 4).models == CANDIDATES
+
+
+def test_a_spec_file_may_be_the_candidate(clock, tmp_path, monkeypatch) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(f"base: {SMALL}\nname: {SMALL}\nchanges: {{act: hard_swish}}\n")
+    choice = choose(_budget(1e5, models=(str(path),)), Ear())
+    (only,) = choice.candidates
+    assert (only.name, only.img_size, only.published_top1, only.macs, only.params) == (str(path), 224, None, None, None)
+    assert only.chosen
+    assert choice.reason.startswith(f"{path} was asked for and takes 1.86 ms")
+
+
+def test_candidates_by_pattern() -> None:
+    assert matching("mobilenetv4_conv_small, repvit_m1_?") == (SMALL, "repvit_m1_0", "repvit_m1_1", "repvit_m1_5")
+    assert "mobilenetv4_conv_small_035" not in matching("mobilenetv4_*"), "nobody published its accuracy"
+    with pytest.raises(UnknownNameError, match="unknown model 'mobilnet'"):
+        matching(f"{SMALL},mobilnet")
+    with pytest.raises(
+        ConfigError, match=r"models is 'mobilenetv4_conv_small_035'; none of them has a published accuracy"
+    ):
+        matching("mobilenetv4_conv_small_035")
+
+
+def test_fit_measures_the_candidates_that_were_asked_for(tmp_path) -> None:
+    request = FitRequest(data="x", max_ms=3.0, models="repvit_m1_0,mobileone_s0")
+    assert fit_module._budget(request, 4).models == ("repvit_m1_0", "mobileone_s0")
+    for wrong in ({"models": "*"}, {"models": "*", "max_ms": 3.0, "model": SMALL}):
+        with pytest.raises(
+            ConfigError, match=r"candidates for a latency budget: they go with max_ms, and without model"
+        ):
+            fit(FitRequest(data="x", project=tmp_path, **wrong), Ear())

@@ -81,6 +81,7 @@ def test_fields_that_contradict_each_other() -> None:
         (_spec(stages=[[{"kind": "uib"}]]), "stages[0][0].out_chs is missing"),
         (_spec(stages=[[{"kind": "iub", "out_chs": 8}]]), f"stages[0][0].kind is 'iub'; did you mean 'uib'? accepted: {ALL_KINDS}"),
         (_spec(stages=[[{"out_chs": 8}]]), f"stages[0][0].kind is missing; accepted: {ALL_KINDS}"),
+        (_spec(stages=[[{"kind": None, "out_chs": 8}]]), f"stages[0][0].kind is missing; accepted: {ALL_KINDS}"),
         (_spec(stages=[[8]]), "stages[0][0] is 8; must be a mapping of fields"),
         (_spec(stages=[ROW]), "stages[0] is a mapping; must be a list"),
         (_spec(stages="none"), "stages is 'none'; must be a list"),
