@@ -6,6 +6,8 @@ k key width, v value width.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -90,7 +92,7 @@ class MapAttention(nn.Module):
         return out
 
 
-class AttentionBlock(nn.Module):
+class AttentionBlock(nn.Module, ABC):
     """Batch norm, attention, layer scale, residual around all of it. Abstract: `MQA` and `MHSA` say how many key heads there are.
 
     (N, in_chs, H, W) to (N, in_chs, H, W). The norm before attention is a batch norm without activation; there is no position
@@ -99,20 +101,40 @@ class AttentionBlock(nn.Module):
 
     def __init__(
         self,
-        attention: MapAttention,
         in_chs: int,
+        num_heads: int,
+        key_dim: int,
+        value_dim: int,
+        kv_stride: int = 1,
+        kv_kernel: int = 3,
+        skip: bool = True,
         *,
-        skip: bool,
-        norm: Norm | None,
-        layer_scale_init: float | None,
-        drop_path: float,
+        conv: Conv | None = None,
+        norm: Norm | None = None,
+        layer_scale_init: float | None = None,
+        drop_path: float = 0.0,
     ) -> None:
         super().__init__()
         self.norm = (norm or Norm())(in_chs)
-        self.attn = attention
+        self.attn = MapAttention(
+            in_chs,
+            num_heads,
+            key_dim,
+            value_dim,
+            kv_stride,
+            kv_kernel,
+            num_kv_heads=self._num_kv_heads(num_heads),
+            conv=conv,
+            norm=norm,
+        )
         self.layer_scale = LayerScale(in_chs, layer_scale_init) if layer_scale_init else nn.Identity()
         self.has_skip = skip
         self.drop_path = DropPath(drop_path)
+
+    @staticmethod
+    @abstractmethod
+    def _num_kv_heads(num_heads: int) -> int:
+        """Return how many key and value heads ``num_heads`` query heads share."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(N, in_chs, H, W) -> (N, in_chs, H, W)."""
@@ -123,48 +145,14 @@ class AttentionBlock(nn.Module):
 class MQA(AttentionBlock):
     """Mobile multi-query attention: one key head and one value head shared by all query heads (MobileNetV4, section 4)."""
 
-    def __init__(
-        self,
-        in_chs: int,
-        num_heads: int,
-        key_dim: int,
-        value_dim: int,
-        kv_stride: int = 1,
-        kv_kernel: int = 3,
-        skip: bool = True,
-        *,
-        conv: Conv | None = None,
-        norm: Norm | None = None,
-        layer_scale_init: float | None = None,
-        drop_path: float = 0.0,
-    ) -> None:
-        attention = MapAttention(in_chs, num_heads, key_dim, value_dim, kv_stride, kv_kernel, conv=conv, norm=norm)
-        super().__init__(
-            attention, in_chs, skip=skip, norm=norm, layer_scale_init=layer_scale_init, drop_path=drop_path
-        )
+    @staticmethod
+    def _num_kv_heads(num_heads: int) -> int:  # noqa: ARG004
+        return 1
 
 
 class MHSA(AttentionBlock):
     """Multi-head self-attention in MQA's place, for comparison (MobileNetV4, Table 2): every head has its own keys and values."""
 
-    def __init__(
-        self,
-        in_chs: int,
-        num_heads: int,
-        key_dim: int,
-        value_dim: int,
-        kv_stride: int = 1,
-        kv_kernel: int = 3,
-        skip: bool = True,
-        *,
-        conv: Conv | None = None,
-        norm: Norm | None = None,
-        layer_scale_init: float | None = None,
-        drop_path: float = 0.0,
-    ) -> None:
-        attention = MapAttention(
-            in_chs, num_heads, key_dim, value_dim, kv_stride, kv_kernel, num_kv_heads=num_heads, conv=conv, norm=norm
-        )
-        super().__init__(
-            attention, in_chs, skip=skip, norm=norm, layer_scale_init=layer_scale_init, drop_path=drop_path
-        )
+    @staticmethod
+    def _num_kv_heads(num_heads: int) -> int:
+        return num_heads

@@ -9,6 +9,7 @@ from edgewise.blocks.activations import make_act
 from edgewise.blocks.channel_shuffle import make_shuffle
 from edgewise.blocks.conv_norm import Norm
 from edgewise.blocks.former import init_convs
+from edgewise.blocks.linear import classifier_of
 from edgewise.errors import InputError
 
 
@@ -50,7 +51,7 @@ class TokenHead(nn.Module):
 
     def reset(self, num_classes: int) -> None:
         """Put a fresh linear layer to ``num_classes`` logits in place; 0 = none."""
-        self.classifier[1] = nn.Linear(self.hidden_chs, num_classes) if num_classes else nn.Identity()
+        self.classifier[1] = classifier_of(self.hidden_chs, num_classes)
 
     def forward(self, x: torch.Tensor, token: torch.Tensor, pre_logits: bool = False) -> torch.Tensor:
         """(N, in_chs, H, W), (N, d) -> (N, num_classes), or (N, hidden_chs) with ``pre_logits``."""

@@ -70,9 +70,9 @@ def make_se(se: SE | None, place: str, num_chs: int) -> nn.Module:
     return SqueezeExcite(num_chs, se.reduced_chs(num_chs), se.act, se.gate)
 
 
-def make_se_module(se: SE | None, num_chs: int) -> nn.Module:
+def make_se_module(se: SE, num_chs: int) -> nn.Module:
     """Make the squeeze-and-excitation of a row that has one place for it."""
-    return nn.Identity() if se is None else SEModule(num_chs, se.reduced_chs(num_chs), se.act, se.gate)
+    return SEModule(num_chs, se.reduced_chs(num_chs), se.act, se.gate)
 
 
 def _gate(name: str) -> nn.Module:

@@ -85,10 +85,10 @@ def render_info(given: str, img_size: int | None, *, layers: bool, as_json: bool
     """Show one model's cost, and what was published of it."""
     from edgewise.models.resolve import resolve
 
-    resolve(given)  # an unknown name is refused before anything heavy is loaded
+    source = resolve(given)  # an unknown name is refused before anything heavy is loaded
     from edgewise.pipeline.describe import describe_model
 
-    found = describe_model(given, img_size)
+    found = describe_model(source, img_size)
     if as_json:
         print_json(_info_as_dict(found))
         return

@@ -51,7 +51,7 @@ from edgewise.spec.rows import (
     RepViTStemSpec,
     UIBSpec,
 )
-from edgewise.spec.walk import Step, walk
+from edgewise.spec.walk import walk
 
 BLOCKS: Mapping[type[Row], type[nn.Module]] = MappingProxyType(
     {
@@ -111,7 +111,7 @@ def _blocks(spec: ModelSpec, drop_path_rate: float) -> list[list[nn.Module]]:
     stages: list[list[nn.Module]] = [[] for _ in spec.stages]
     for index, step in enumerate(steps):
         # timm's schedule: the first block gets 0, the peak is never reached (TF counts stem and head too).
-        stages[step.stage].append(_block(spec, step, drop_path_rate * index / len(steps)))
+        stages[step.stage].append(make_block(spec, step.row, step.in_chs, drop_path_rate * index / len(steps)))
     return stages
 
 
@@ -123,10 +123,6 @@ def _network(spec: ModelSpec, stages: list[list[nn.Module]], drop_rate: float) -
     if layout is FORMER and tokens is not None:
         return FormerNetwork(spec, list(chain.from_iterable(stages)), tokens, drop_rate=drop_rate)
     return StagedNetwork(spec, make_block(spec, spec.stem, spec.in_chans), stages, drop_rate=drop_rate)
-
-
-def _block(spec: ModelSpec, step: Step, drop_path: float) -> nn.Module:
-    return make_block(spec, step.row, step.in_chs, drop_path)
 
 
 def make_block(spec: ModelSpec, row: Row, in_chs: int, drop_path: float = 0.0) -> nn.Module:

@@ -98,6 +98,15 @@ def create_model(
     return model
 
 
+def spec_of(name: str) -> ModelSpec:
+    """Return the rows of what `create_model` builds for ``name``, without building it; not for ``timm:`` names.
+
+    Raises:
+        UnknownNameError, ConfigError, SpecError, WeightsError, MissingExtraError: as `create_model` does.
+    """
+    return _resolve(name, pretrained=False).shaped()
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Named:
     """What a name stands for."""

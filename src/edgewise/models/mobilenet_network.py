@@ -11,7 +11,7 @@ from torch import nn
 from edgewise.blocks.activations import make_act
 from edgewise.blocks.conv import Conv
 from edgewise.blocks.conv_norm import Norm
-from edgewise.models.linear import classifier_of
+from edgewise.blocks.linear import classifier_of
 from edgewise.models.network import Network
 from edgewise.models.trunk import TrunkOutput
 from edgewise.spec.heads import ConvHeadSpec, PoolHeadSpec

@@ -81,9 +81,9 @@ def resolve(given: str) -> ModelSource:
     if is_spec_file(given):
         return _of_rows(given, read_spec_file(given))
     if given.startswith(FOLDER_PREFIXES):
-        from edgewise.models.factory import create_model
+        from edgewise.models.factory import spec_of
 
-        return _of_rows(given, create_model(given).spec)  # type: ignore[arg-type]
+        return _of_rows(given, spec_of(given))
     name, dot, tag = given.partition(".")
     if not catalogue.is_model(name) and Path(given).suffix:
         raise InputError(

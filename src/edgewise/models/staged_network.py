@@ -12,10 +12,10 @@ from torch import nn
 
 from edgewise.blocks.conv_norm import Norm
 from edgewise.blocks.fold import linear_with_weights, weights_behind_norm
+from edgewise.blocks.linear import classifier_of
 from edgewise.blocks.repvit import RepViTDown
 from edgewise.errors import ConfigError
 from edgewise.models.init_weights import init_weights
-from edgewise.models.linear import classifier_of
 from edgewise.models.network import Network
 from edgewise.spec.heads import NormLinearHeadSpec
 from edgewise.spec.model import ModelSpec

@@ -10,7 +10,7 @@ from torch import nn
 from edgewise.blocks.fuse import fuse
 from edgewise.cost.count import count
 from edgewise.models.pretrained import Tag, tags_of
-from edgewise.models.resolve import ModelSource, resolve
+from edgewise.models.resolve import ModelSource
 from edgewise.pipeline.settings import check_img_size
 from edgewise.records.cost import CostReport
 
@@ -31,17 +31,16 @@ class Description:
     """The weights that were named, or all that are known of the model."""
 
 
-def describe_model(given: str, img_size: int | None = None) -> Description:
+def describe_model(source: ModelSource, img_size: int | None = None) -> Description:
     """Count a model's parameters and multiplications, layer by layer; no weights are made or fetched for it.
 
     Args:
-        given: what `models.resolve` takes.
+        source: what `models.resolve` found.
         img_size: side of the input in pixels; what the model, or the weights of its tag, were made for by default.
 
     Raises:
-        InputError: there is no such model, or it cannot be built at this size.
+        InputError: it cannot be built at this size.
     """
-    source = resolve(given)
     side = source.img_size if img_size is None else img_size
     check_img_size(side)
     model = _without_memory(source, side)

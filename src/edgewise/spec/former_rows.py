@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from edgewise.errors import SpecError
-from edgewise.spec.row import Activation, Channels, Groups, Kernel, Ratio, Row, Stride
+from edgewise.spec.row import Activation, Channels, Groups, Kernel, Ratio, Row, Stride, check_stride
 
 
 class TokensSpec(Row):
@@ -88,8 +88,5 @@ class FormerUIBSpec(Row):
 
     @model_validator(mode="after")
     def _stride_needs_a_depthwise(self) -> FormerUIBSpec:
-        if self.stride > 1 and self.start_kernel is None and self.mid_kernel is None:
-            raise SpecError(
-                f"stride is {self.stride}, which needs a depthwise convolution; start_kernel and mid_kernel are both None"
-            )
+        check_stride(self.stride, self.start_kernel, self.mid_kernel)
         return self

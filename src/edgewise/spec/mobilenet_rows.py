@@ -10,7 +10,7 @@ from typing import Literal
 from pydantic import model_validator
 
 from edgewise.errors import SpecError
-from edgewise.spec.row import Activation, AttentionRow, BlockRow, Channels, Kernel, Ratio, Row, Stride
+from edgewise.spec.row import Activation, AttentionRow, BlockRow, Channels, Kernel, Ratio, Row, Stride, check_stride
 
 
 class ConvSpec(Row):
@@ -93,10 +93,7 @@ class UIBSpec(BlockRow):
 
     @model_validator(mode="after")
     def _fields_fit(self) -> UIBSpec:
-        if self.stride > 1 and self.start_kernel is None and self.mid_kernel is None:
-            raise SpecError(
-                f"stride is {self.stride}, which needs a depthwise convolution; start_kernel and mid_kernel are both None"
-            )
+        check_stride(self.stride, self.start_kernel, self.mid_kernel)
         if self.se is not None and self.se.place == "expand" and self.mid_kernel is None:
             raise SpecError(
                 "se.place is 'expand', which without a mid_kernel is the same as 'mid'; accepted: 'mid', 'out'"

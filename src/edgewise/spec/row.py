@@ -65,6 +65,18 @@ class SESpec(Row):
     """Where in the block: behind the expansion, behind the middle (before the projection), or behind the projection."""
 
 
+def check_stride(stride: int, start_kernel: int | None, mid_kernel: int | None) -> None:
+    """Refuse a universal inverted bottleneck that has nothing to put its stride on.
+
+    Raises:
+        SpecError: ``stride`` is above 1 and both depthwise convolutions are absent.
+    """
+    if stride > 1 and start_kernel is None and mid_kernel is None:
+        raise SpecError(
+            f"stride is {stride}, which needs a depthwise convolution; start_kernel and mid_kernel are both None"
+        )
+
+
 class BlockRow(Row):
     """A row with an activation and, where the shapes allow one, a residual."""
 
