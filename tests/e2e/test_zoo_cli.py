@@ -167,7 +167,6 @@ REFUSED = [
     ("info timm:fastvit_t9", "unknown timm model 'fastvit_t9'; did you mean 'fastvit_t8'?"),
     ("info timm:resnet18 --spec", "'timm:resnet18' is timm's and has no rows to print"),
     ("train photos --model timm:resnet18", "'timm:resnet18' is timm's and has no rows, which training needs"),
-    (f"train photos --model {SMALL}.e3600_r256_in1k", "names weights, but training begins with fresh ones"),
     ("train photos --model mobileformer_52m --width-mult 0.5", "give a smaller member of its family"),
     (f"info {SMALL}.e3600", f"unknown weights '{SMALL}.e3600'"),
     (f"export {SMALL} --img-size 7", "img_size is 7; must be within 8 and 4096"),

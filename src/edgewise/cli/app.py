@@ -36,8 +36,15 @@ ExportSource = Annotated[
 ]
 Project = Annotated[Path, typer.Option(help="Folder that holds all runs.")]
 Name = Annotated[str | None, typer.Option(help="Name of the run; a number is added where it is taken.")]
-Model = Annotated[str | None, typer.Option(help="A name that 'edgewise list' shows, or your own FILE.yaml.")]
+Model = Annotated[
+    str | None, typer.Option(help="A name that 'edgewise list' shows, NAME.TAG for its weights, or your own FILE.yaml.")
+]
 ImgSize = Annotated[int | None, typer.Option("--img-size", "--imgsz", help="Side of the input in pixels, 8 to 4096.")]
+Weights = Annotated[
+    str | None,
+    typer.Option("--weights", "--initial-checkpoint", help="Start from this file, run or hf-hub:OWNER/NAME."),
+]
+Pretrained = Annotated[bool, typer.Option("--pretrained", help="Start from the model's published weights.")]
 Epochs = Annotated[int | None, typer.Option(help="Passes over the training images.")]
 Batch = Annotated[int | None, typer.Option(help="Images a step.")]
 TimeBudget = Annotated[
@@ -146,6 +153,8 @@ def fit(
     models: Annotated[
         str | None, typer.Option(help="Candidates for --max-ms, as in 'mobilenetv4_conv*,repvit_m1_0'.")
     ] = None,
+    weights: Weights = None,
+    pretrained: Pretrained = False,
     epochs: Epochs = None,
     img_size: ImgSize = None,
     time_budget: TimeBudget = None,
@@ -214,6 +223,8 @@ def fit(
 def train(
     data: Annotated[str | None, typer.Argument(help=Data.__metadata__[0].help)] = None,
     model: Model = None,
+    weights: Weights = None,
+    pretrained: Pretrained = False,
     epochs: Epochs = None,
     img_size: ImgSize = None,
     batch: Batch = None,
@@ -383,6 +394,8 @@ def doctor(json: Json = False) -> None:
 
 
 SETTINGS = [
+    "weights",
+    "pretrained",
     "epochs",
     "batch",
     "accumulate",
@@ -407,7 +420,7 @@ SETTINGS = [
 
 def _given(values: dict[str, Any]) -> dict[str, Any]:
     """Return the training settings that were typed."""
-    return {name: values[name] for name in SETTINGS if values[name] is not None}
+    return {name: values[name] for name in SETTINGS if values[name] is not None and values[name] is not False}
 
 
 def _required(value: str | None, name: str) -> str:

@@ -10,13 +10,13 @@ from typing import Any
 from pydantic import ValidationError
 from torch import nn
 
-from edgewise.errors import ConfigError, UnknownNameError, WeightsError, shown
+from edgewise.errors import ConfigError, UnknownNameError, shown
 from edgewise.models import catalogue
 from edgewise.models.build import build
 from edgewise.models.described import Described
 from edgewise.models.hub import HUB_PREFIX, hub_file
 from edgewise.models.model_folder import CONFIG, FolderModel, preprocessing_of, read_config, read_model_folder
-from edgewise.models.pretrained import Tag, find_tag, tags_of
+from edgewise.models.pretrained import Tag, find_tag, published_source, tags_of
 from edgewise.models.pretrained_cfg import with_overlay
 from edgewise.models.spec_file import is_spec_file, read_spec_file
 from edgewise.models.timm_adapter import TIMM_PREFIX, create_timm_model
@@ -79,10 +79,10 @@ def create_model(
     if name.startswith(TIMM_PREFIX):
         return _of_timm(name, pretrained, checkpoint_path, pretrained_cfg_overlay, shape | parts)
     overlay = pretrained_cfg_overlay or {}
-    named = _resolve(name, pretrained=pretrained)
+    named = named_model(name, pretrained=pretrained)
     if overlay:
         named = named.overlaid(overlay)
-    source = checkpoint_path or ((overlay.get("file") or _published(named, name)) if pretrained else None)
+    source = checkpoint_path or ((overlay.get("file") or named.weights_source(name)) if pretrained else None)
     spec = with_fields(named.shaped(), **shape)
     model = build(spec, **parts)
     assert isinstance(model, Described)
@@ -98,17 +98,8 @@ def create_model(
     return model
 
 
-def spec_of(name: str) -> ModelSpec:
-    """Return the rows of what `create_model` builds for ``name``, without building it; not for ``timm:`` names.
-
-    Raises:
-        UnknownNameError, ConfigError, SpecError, WeightsError, MissingExtraError: as `create_model` does.
-    """
-    return _resolve(name, pretrained=False).shaped()
-
-
 @dataclass(frozen=True, kw_only=True)
-class _Named:
+class NamedModel:
     """What a name stands for."""
 
     spec: ModelSpec
@@ -120,7 +111,7 @@ class _Named:
     weights: str | None = None
     """What `load_weights` takes; None where the tag says it."""
 
-    def overlaid(self, overlay: Mapping[str, Any]) -> _Named:
+    def overlaid(self, overlay: Mapping[str, Any]) -> NamedModel:
         """Return the same with a person's ``pretrained_cfg_overlay``, which counts as a tag that was asked for."""
         recipe, spec = self.prepared(self.spec), self.spec
         known = self.tag or Tag(
@@ -134,6 +125,14 @@ class _Named:
             std=recipe.std,
         )
         return replace(self, tag=with_overlay(known, overlay), is_chosen=True, preprocessing=None)
+
+    def weights_source(self, name: str) -> str:
+        """Return what `load_weights` takes to get the weights of what a person called ``name``.
+
+        Raises:
+            WeightsError: there are none, or only people can get them.
+        """
+        return self.weights or published_source(self.tag, name)
 
     def shaped(self) -> ModelSpec:
         """Return the rows with the classes and the input size of the weights."""
@@ -149,7 +148,12 @@ class _Named:
         return recipe.model_copy(update={"img_size": spec.img_size}).with_chans(spec.in_chans)
 
 
-def _resolve(name: str, *, pretrained: bool) -> _Named:
+def named_model(name: str, *, pretrained: bool = False) -> NamedModel:
+    """Return what ``name`` stands for, as in `create_model`; not for ``timm:`` names.
+
+    Raises:
+        UnknownNameError, ConfigError, SpecError, WeightsError, MissingExtraError: as `create_model` does.
+    """
     if name.startswith(HUB_PREFIX):
         hub_id = hub_id_of(name) or ""
         hint = "create_model(NAME, pretrained=True, pretrained_cfg_overlay=dict(hf_hub_id=…)) says which model it is"
@@ -158,19 +162,19 @@ def _resolve(name: str, *, pretrained: bool) -> _Named:
     if name.startswith(LOCAL_PREFIX):
         return _of_folder(read_model_folder(Path(name.removeprefix(LOCAL_PREFIX))), name)
     if is_spec_file(name):
-        return _Named(spec=read_spec_file(name))
+        return NamedModel(spec=read_spec_file(name))
     model, dot, tag = name.partition(".")
     spec = catalogue.find(model).spec()
     if dot:
-        return _Named(spec=spec, tag=find_tag(model, tag), is_chosen=True)
-    return _Named(spec=spec, tag=next(iter(tags_of(model)), None), is_chosen=pretrained)
+        return NamedModel(spec=spec, tag=find_tag(model, tag), is_chosen=True)
+    return NamedModel(spec=spec, tag=next(iter(tags_of(model)), None), is_chosen=pretrained)
 
 
-def _of_folder(folder: FolderModel, name: str, hub_id: str = "") -> _Named:
+def _of_folder(folder: FolderModel, name: str, hub_id: str = "") -> NamedModel:
     """Return what the repository ``hub_id``, or else a folder, says of itself."""
     weights = None if hub_id else name
     if folder.spec is not None:
-        return _Named(spec=folder.spec, preprocessing=folder.preprocessing, weights=weights)
+        return NamedModel(spec=folder.spec, preprocessing=folder.preprocessing, weights=weights)
     assert folder.tag is not None
     try:
         spec = catalogue.find(folder.tag.model).spec()
@@ -179,27 +183,7 @@ def _of_folder(folder: FolderModel, name: str, hub_id: str = "") -> _Named:
             f"{shown(name)} holds an {error}; a model of timm's comes as {TIMM_PREFIX}NAME"
         ) from None
     tag = replace(folder.tag, hf_hub_id=hub_id or folder.tag.hf_hub_id)
-    return _Named(spec=with_fields(spec, **folder.arguments), tag=tag, is_chosen=True, weights=weights)
-
-
-def _published(named: _Named, name: str) -> str:
-    """Return what `load_weights` takes to get the weights that ``named`` stands for.
-
-    Raises:
-        WeightsError: there are none, or only people can get them.
-    """
-    if named.weights is not None:
-        return named.weights
-    tag = named.tag
-    if tag is not None and tag.hf_hub_id:
-        return f"{HUB_PREFIX}{tag.hf_hub_id}"
-    if tag is None or not tag.has_weights:
-        raise WeightsError(f"no weights were published for {shown(name)}; give checkpoint_path=FILE, or train it")
-    file, licence = tag.file or "the file", tag.license or "none stated"
-    raise WeightsError(
-        f"the weights {shown(tag.name)} are not on the hub: get {file} from {tag.url} (licence: {licence}) "
-        f"and give checkpoint_path=FILE"
-    )
+    return NamedModel(spec=with_fields(spec, **folder.arguments), tag=tag, is_chosen=True, weights=weights)
 
 
 def _of_timm(

@@ -11,10 +11,14 @@ from importlib import resources
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, cast
 
-from edgewise.errors import UnknownNameError, shown, suggestion
+from edgewise.errors import UnknownNameError, WeightsError, shown, suggestion
+from edgewise.models.hub import HUB_PREFIX
 
 if TYPE_CHECKING:
     from edgewise.records.artifact import Preprocessing
+
+BY_HAND = "checkpoint_path=FILE in Python, --weights FILE in training"
+"""How a person names a file of their own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +108,26 @@ def find_tag(model: str, tag: str) -> Tag:
         raise UnknownNameError(f"unknown weights {shown(f'{model}.{tag}')}: none were published for {shown(model)}")
     hint = suggestion(tag, known) or ";"
     raise UnknownNameError(f"unknown weights {shown(f'{model}.{tag}')}{hint} accepted: {', '.join(known)}")
+
+
+def published_source(tag: Tag | None, model: str) -> str:
+    """Return what `load_weights` takes to get published weights.
+
+    Args:
+        tag: the weights; None where none are known.
+        model: what the person wrote, for messages.
+
+    Raises:
+        WeightsError: there are none, or only people can get them.
+    """
+    if tag is not None and tag.hf_hub_id:
+        return f"{HUB_PREFIX}{tag.hf_hub_id}"
+    if tag is None or not tag.has_weights:
+        raise WeightsError(f"no weights were published for {shown(model)}; give a file ({BY_HAND}), or train it")
+    file, licence = tag.file or "the file", tag.license or "none stated"
+    raise WeightsError(
+        f"the weights {shown(tag.name)} are not on the hub: get {file} from {tag.url} (licence: {licence}) and give it: {BY_HAND}"
+    )
 
 
 @cache

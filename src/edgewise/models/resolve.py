@@ -5,7 +5,7 @@ Imports torch only where a model is built.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -13,7 +13,7 @@ from edgewise.errors import InputError, shown
 from edgewise.models import catalogue
 from edgewise.models.facts.entry import Entry
 from edgewise.models.hub import HUB_PREFIX
-from edgewise.models.pretrained import Tag, find_tag
+from edgewise.models.pretrained import Tag, find_tag, published_source, tags_of
 from edgewise.models.spec_file import is_spec_file, read_spec_file
 from edgewise.models.timm_adapter import TIMM_PREFIX, create_timm_model, native_size
 from edgewise.models.weight_source import LOCAL_PREFIX
@@ -22,6 +22,7 @@ from edgewise.spec.scale import fit_resolution
 if TYPE_CHECKING:
     from torch import nn
 
+    from edgewise.records.artifact import Preprocessing
     from edgewise.spec.model import ModelSpec
 
 FOLDER_PREFIXES: Final = (HUB_PREFIX, LOCAL_PREFIX)
@@ -44,6 +45,8 @@ class ModelSource:
     """What is known of it; None for a model from outside the catalogue."""
     tag: Tag | None = None
     """The weights that were named; None where none were."""
+    preprocessing: Preprocessing | None = None
+    """How images were prepared for the weights that were named; None where none were."""
 
     @property
     def names_weights(self) -> bool:
@@ -51,6 +54,29 @@ class ModelSource:
         if self.spec is None:
             return "." in self.name
         return self.tag is not None or self.given.startswith(FOLDER_PREFIXES)
+
+    def rows(self, why: str) -> ModelSpec:
+        """Return the rows, which ``why`` needs, as in ``"training"``.
+
+        Raises:
+            InputError: there are none.
+        """
+        if self.spec is None:
+            raise InputError(
+                f"{shown(self.given)} is timm's and has no rows, which {why} needs; "
+                f"accepted: a name of edgewise list or FILE.yaml"
+            )
+        return self.spec
+
+    def weights_source(self) -> str:
+        """Return what `models.weights.load_weights` takes to get the weights that were named, or the model's first choice.
+
+        Raises:
+            WeightsError: there are none, or only people can get them.
+        """
+        if self.given.startswith(FOLDER_PREFIXES):
+            return self.given
+        return published_source(self.tag or next(iter(tags_of(self.name)), None), self.given)
 
     def build(self, img_size: int | None = None) -> nn.Module:
         """Build the model with fresh weights for square images of ``img_size`` pixels; its own size by default."""
@@ -81,9 +107,11 @@ def resolve(given: str) -> ModelSource:
     if is_spec_file(given):
         return _of_rows(given, read_spec_file(given))
     if given.startswith(FOLDER_PREFIXES):
-        from edgewise.models.factory import spec_of
+        from edgewise.models.factory import named_model
 
-        return _of_rows(given, spec_of(given))
+        named = named_model(given)
+        spec = named.shaped()
+        return replace(_of_rows(given, spec), preprocessing=named.prepared(spec))
     name, dot, tag = given.partition(".")
     if not catalogue.is_model(name) and Path(given).suffix:
         raise InputError(
@@ -92,27 +120,15 @@ def resolve(given: str) -> ModelSource:
     entry = catalogue.find(name)
     weights = find_tag(name, tag) if dot else None
     size = weights.img_size if weights else entry.img_size
-    return ModelSource(given=given, name=name, img_size=size, spec=entry.spec(), entry=entry, tag=weights)
-
-
-def rows_of(given: str, why: str) -> ModelSpec:
-    """Return the rows of a model to build with fresh weights.
-
-    Args:
-        given: as in `resolve`.
-        why: what needs them, as in ``"training"``; said where there are none.
-
-    Raises:
-        InputError: the model has no rows, or was named with weights, which are not used here.
-    """
-    source = resolve(given)
-    if source.spec is None:
-        raise InputError(
-            f"{shown(given)} is timm's and has no rows, which {why} needs; accepted: a name of edgewise list or FILE.yaml"
-        )
-    if source.names_weights:
-        raise InputError(f"{shown(given)} names weights, but {why} begins with fresh ones; accepted: {source.name}")
-    return source.spec
+    return ModelSource(
+        given=given,
+        name=name,
+        img_size=size,
+        spec=entry.spec(),
+        entry=entry,
+        tag=weights,
+        preprocessing=weights.preprocessing() if weights else None,
+    )
 
 
 def _of_rows(given: str, spec: ModelSpec) -> ModelSource:

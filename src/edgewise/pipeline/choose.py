@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from edgewise.deploy.runtimes.registry import get_runtime
 from edgewise.errors import BudgetError, ConfigError, shown, unknown_name
 from edgewise.models.build import build
 from edgewise.models.catalogue import CANDIDATES, CATALOGUE, list_models
+from edgewise.models.pretrained import tags_of
 from edgewise.models.resolve import ModelSource, resolve
 from edgewise.pipeline.listener import JobListener
 from edgewise.pipeline.network import network_spec
@@ -75,6 +77,19 @@ def matching(patterns: str) -> tuple[str, ...]:
     return tuple(found)
 
 
+def with_weights(names: Iterable[str]) -> tuple[str, ...]:
+    """Return ``NAME.TAG`` of the first choice of weights of each model whose weights are on the hub.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    first = (next(iter(tags_of(name)), None) for name in names)
+    found = tuple(tag.name for tag in first if tag is not None and tag.hf_hub_id)
+    if not found:
+        raise ConfigError("pretrained: the weights of none of the candidates are on the hub; give other models")
+    return found
+
+
 def choose(budget: Budget, listener: JobListener, cache: LatencyCache | None = None) -> Choice:
     """Measure the candidates, smallest first, and take the one with the best published accuracy inside the budget.
 
@@ -114,7 +129,7 @@ def _candidate(source: ModelSource, img_size: int, latency_ms: float | None, ver
     return Candidate(
         name=source.given,
         img_size=img_size,
-        published_top1=entry.top1 if entry else None,
+        published_top1=source.tag.top1 if source.tag else entry.top1 if entry else None,
         macs=entry.macs if entry and img_size == entry.img_size else None,
         params=entry.params if entry else None,
         latency_ms=latency_ms,

@@ -13,7 +13,7 @@ from edgewise.data.dataset import Dataset
 from edgewise.errors import ConfigError
 from edgewise.models.catalogue import CANDIDATES
 from edgewise.models.resolve import resolve
-from edgewise.pipeline.choose import Budget, choose, matching
+from edgewise.pipeline.choose import Budget, choose, matching, with_weights
 from edgewise.pipeline.datasets import absolute, open_named
 from edgewise.pipeline.deployment import export_all, measure_all
 from edgewise.pipeline.listener import JobListener
@@ -68,12 +68,17 @@ def fit(request: FitRequest, listener: JobListener) -> tuple[RunFolder, RunRecor
     _budget(request, num_classes=2).check()
     if not 0 <= request.max_drop <= 1:
         raise ConfigError(f"max_drop is {request.max_drop}; must be a fraction within 0 and 1")
+    if request.overrides.get("weights") and request.max_ms is not None and request.model is None:
+        raise ConfigError(
+            "weights are of one model: give it with model, or take pretrained for the candidates of max_ms"
+        )
     resolve_config(  # refuses bad settings before any work
         request.model or DEFAULT_MODEL,
         img_size=request.img_size,
         num_images=1,
         recipe=request.recipe,
-        overrides=request.overrides,
+        # without a model, which weights are to be fetched is not known yet
+        overrides=dict(request.overrides) | ({} if request.model else {"pretrained": None}),
     )
     listener.on_stage("Reading the data set")
     dataset = open_named(
@@ -169,4 +174,5 @@ def _budget(request: FitRequest, num_classes: int) -> Budget:
 def _candidates(request: FitRequest) -> tuple[str, ...]:
     if request.model is not None:
         return (request.model,)
-    return CANDIDATES if request.models is None else matching(request.models)
+    names = CANDIDATES if request.models is None else matching(request.models)
+    return with_weights(names) if request.overrides.get("pretrained") else names

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edgewise.errors import ConfigError, SpecError, shown
-from edgewise.models.resolve import rows_of
+from edgewise.models.resolve import resolve
 from edgewise.spec.checks import check_rows
 from edgewise.spec.model import ModelSpec
 from edgewise.spec.scale import fit_resolution, scale_width
@@ -20,7 +20,7 @@ def network_spec(
         InputError: the model has no rows, as those of timm.
         ConfigError: a spec file asks for other channels than the pictures have.
     """
-    spec = rows_of(name, "training")
+    spec = resolve(name).rows("training")
     if spec.in_chans != in_chans:
         raise ConfigError(f"{shown(name)}: in_chans is {spec.in_chans}; training reads pictures of {in_chans} channels")
     if width_mult != 1.0:

@@ -31,6 +31,7 @@ def write_run_report(
         config=load_config(folder.config).model_dump(mode="json"),
         data=DataSummary.load(folder.data_summary),
         choice=job.choice,
+        initial_weights=job.initial_weights,
         cost=count(trained.model, trained.preprocessing.img_size).without_ops(),
         training=TrainRecord.load(folder.train_record),
         evaluation=EvalRecord.load(folder.eval_record),

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from edgewise.errors import ConfigError, shown
-from edgewise.models.resolve import rows_of
+from edgewise.models.resolve import resolve
 from edgewise.pipeline.network import network_spec
+from edgewise.pipeline.start import find_start
 from edgewise.records.environment import usable_cores
 from edgewise.train.config import TrainConfig, make_config
-from edgewise.train.recipes.from_scratch import from_scratch
+from edgewise.train.recipes.from_scratch import fine_tune, from_scratch
 from edgewise.train.recipes.table import find_recipe
 
 MIN_IMG_SIZE = 8
@@ -38,20 +39,26 @@ def resolve_config(
         img_size: side in pixels; the model's own by default.
         num_images: of the training set; chooses the strength of augmentation.
         recipe: a named recipe, or None for the one made for a person's own pictures.
-        overrides: settings by name; None means not given. Those of `AUGMENT_FIELDS` go to the augmentation.
+        overrides: settings by name; None means not given. Those of `AUGMENT_FIELDS` go to the augmentation. ``pretrained`` asks
+            for the published weights of ``model``, as ``NAME.TAG`` does by itself.
 
     Raises:
         UnknownNameError: no such model or recipe.
         SpecError: the spec file cannot be used, or the model cannot have that width.
         ConfigError: a setting is unknown or out of range.
+        WeightsError: the weights to start from cannot be had.
     """
-    spec = rows_of(model, "training")
+    given = {key: value for key, value in overrides.items() if value is not None}
+    start = find_start(model, weights=given.pop("weights", None), pretrained=given.pop("pretrained", False))
     if img_size is not None:
         check_img_size(img_size)
-    given = {key: value for key, value in overrides.items() if value is not None}
-    base = find_recipe(recipe) if recipe else from_scratch(model, img_size or spec.img_size, num_images)
+    side = img_size or start.img_size
+    own = fine_tune if start.weights else from_scratch
+    base = find_recipe(recipe) if recipe else own(model, side, num_images)
     fields = base.model_dump()
-    fields["model"] = model
+    fields |= {"model": model, "weights": start.weights}
+    if start.preprocessing is not None:  # the weights know images prepared in this way alone
+        fields["preprocessing"] = start.preprocessing.model_dump() | {"img_size": side}
     if img_size is not None:
         fields["preprocessing"] |= {"img_size": img_size}
     fields["threads"] = usable_cores()
@@ -126,6 +133,8 @@ def changed_config(stored: TrainConfig, changed: Mapping[str, Any]) -> TrainConf
     """
     given = {key: value for key, value in changed.items() if value is not None}
     fields = stored.model_dump()
+    if given.pop("pretrained", False):
+        given["weights"] = resolve(given.get("model", stored.model)).weights_source()
     if "img_size" in given:
         fields["preprocessing"] |= {"img_size": given.pop("img_size")}
     fields["augment"] |= {key: given.pop(key) for key in AUGMENT_FIELDS & given.keys()}

@@ -12,11 +12,13 @@ from torch import nn
 
 from edgewise.errors import InputError, WeightsError, shown
 from edgewise.models.build import build
+from edgewise.models.described import remember_weights
 from edgewise.models.weights import load_weights
 from edgewise.records.artifact import Preprocessing
 from edgewise.spec.model import ModelSpec
 from edgewise.spec.text import parse_spec
 from edgewise.train.config import load_config
+from edgewise.train.initial_weights import initial_of
 from edgewise.train.run_folder import RunFolder, open_run_folder
 
 
@@ -51,7 +53,7 @@ def load_run(folder: RunFolder) -> Trained:
     spec = parse_spec(folder.model_spec.read_bytes(), shown(folder.model_spec))
     config = load_config(folder.config)
     model = build(spec)
-    load_weights(model, folder.best)
+    _load(model, folder.best)
     return Trained(
         name=spec.name,
         model=model.eval(),
@@ -91,7 +93,7 @@ def load_weights_file(path: Path) -> Trained:
         )
     spec = parse_spec(metadata["edgewise.spec"], shown(path))
     model = build(spec)
-    load_weights(model, path)
+    _load(model, path)
     return Trained(
         name=spec.name,
         model=model.eval(),
@@ -99,3 +101,10 @@ def load_weights_file(path: Path) -> Trained:
         labels=tuple(metadata["edgewise.labels"].split("\n")),
         preprocessing=Preprocessing.model_validate_json(metadata["edgewise.preprocessing"]),
     )
+
+
+def _load(model: nn.Module, path: Path) -> None:
+    """Load weights that a run wrote; ``model`` then says which file's weights their training started from, where it did."""
+    initial = initial_of(load_weights(model, path).metadata)
+    if initial is not None:
+        remember_weights(model, sha256=initial.sha256, source=initial.source, notes=initial.notes)

@@ -24,6 +24,7 @@ from edgewise.report.sheet import contact_sheet
 from edgewise.spec.model import ModelSpec
 from edgewise.spec.text import dump_spec, parse_spec
 from edgewise.train.config import TrainConfig, differences, load_config, save_config
+from edgewise.train.initial_weights import load_start
 from edgewise.train.loop import TrainJob, train
 from edgewise.train.run_folder import RunFolder, open_run_folder
 from edgewise.train.run_lock import RunLock
@@ -33,6 +34,7 @@ def start(folder: RunFolder, job: Job, config: TrainConfig, dataset: Dataset, li
     """Write what decides the run into ``folder``, then train.
 
     Raises:
+        WeightsError: the weights to start from cannot be had, or do not fit; nothing was written.
         OutputError: the folder cannot be written or is taken.
         TrainingError: as `train.loop.train`.
     """
@@ -43,8 +45,16 @@ def start(folder: RunFolder, job: Job, config: TrainConfig, dataset: Dataset, li
         width_mult=config.width_mult,
         in_chans=len(config.preprocessing.mean),
     )
+    loaded = load_start(spec, config, config.weights) if config.weights is not None else None
+    if loaded is not None:
+        spec, job = loaded.network.spec, job.model_copy(update={"initial_weights": loaded.record})
+        listener.on_result(f"Starting from the weights {loaded.record.source}, SHA-256 {loaded.record.sha256[:12]}…")
+        for note in loaded.record.notes:
+            listener.on_message(note)
     folder.create()
     try:
+        if loaded is not None:
+            loaded.keep(folder.initial)
         _write_inputs(folder, job, config, spec, dataset)
     except BaseException as error:
         # nothing was trained yet, and the folder is ours: leave no half of a run behind

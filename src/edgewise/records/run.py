@@ -10,7 +10,7 @@ from edgewise.records.data import DataSummary
 from edgewise.records.environment import Environment
 from edgewise.records.measurement import Measurement
 from edgewise.records.record import Record
-from edgewise.records.training import EvalRecord, TrainRecord
+from edgewise.records.training import EvalRecord, InitialWeights, TrainRecord
 
 
 class Candidate(Record):
@@ -72,6 +72,8 @@ class Job(Record):
     command: str
     created_at: str
     choice: Choice | None = None
+    initial_weights: InitialWeights | None = None
+    """Absent where training starts from fresh ones."""
     runtime: str = "onnxruntime"
     threads: int = 1
     max_drop: float = 0.01
@@ -89,6 +91,8 @@ class RunRecord(Record):
     config: dict[str, object]
     data: DataSummary
     choice: Choice | None = None
+    initial_weights: InitialWeights | None = None
+    """Absent where training started from fresh ones."""
     cost: CostReport | None = None
     training: TrainRecord | None = None
     evaluation: EvalRecord | None = None

@@ -5,6 +5,17 @@ from __future__ import annotations
 from edgewise.records.record import Record
 
 
+class InitialWeights(Record):
+    """The file whose weights a training started from."""
+
+    source: str
+    """A hub id, or a file's name without folders."""
+    sha256: str
+    """Of the file."""
+    notes: tuple[str, ...] = ()
+    """What had to be changed to load it, a line each."""
+
+
 class EpochRecord(Record):
     """One epoch. Column names of `results.csv` are these field names."""
 

@@ -30,6 +30,8 @@ class TrainConfig(BaseModel):
     model: str
     width_mult: Annotated[float, Field(ge=0.05, le=8)] = 1.0
     """Scales every width of the model, head included; 1 = as published."""
+    weights: str | None = None
+    """Where training starts: a weights file, a run's folder or a hub id; None = fresh weights that follow from `seed`."""
     preprocessing: Preprocessing
     recipe: str = "custom"
     epochs: Annotated[int, Field(ge=1, le=100_000)] = 100

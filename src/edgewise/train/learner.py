@@ -9,10 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from edgewise.data.seeds import derived_seed
 from edgewise.errors import CheckpointError
-from edgewise.models.build import build
-from edgewise.spec.model import ModelSpec
 from edgewise.train.checkpoint_folder import JSON
 from edgewise.train.config import TrainConfig
 from edgewise.train.ema import Ema
@@ -21,12 +18,11 @@ from edgewise.train.optimizer_state import flatten_optimizer, restore_optimizer
 
 
 class Learner:
-    """A network in training. Fresh weights follow from the run's seed."""
+    """A network in training."""
 
-    def __init__(self, spec: ModelSpec, config: TrainConfig) -> None:
+    def __init__(self, model: nn.Module, config: TrainConfig) -> None:
         self.config = config
-        torch.manual_seed(derived_seed("init", config.seed) % 2**63)
-        self.model = build(spec, drop_rate=config.drop_rate, drop_path_rate=config.drop_path_rate)
+        self.model = model
         layout = torch.channels_last if config.channels_last else torch.contiguous_format
         self.model.to(device=config.device, memory_format=layout)  # type: ignore[call-overload]
         self.ema = Ema(self.model, config.ema_decay) if config.ema_decay is not None else None

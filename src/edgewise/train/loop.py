@@ -35,6 +35,7 @@ from edgewise.train.budget import (
 )
 from edgewise.train.checkpoint import CheckpointStore
 from edgewise.train.config import TrainConfig
+from edgewise.train.initial_weights import INITIAL_WEIGHTS, start_network
 from edgewise.train.learner import Learner
 from edgewise.train.listener import Listener, StepView
 from edgewise.train.outcome_files import OutcomeFiles
@@ -68,6 +69,7 @@ def train(job: TrainJob) -> TrainRecord:
         OutputError: the disk refused the weights at every validation.
         Interrupted: SIGINT or SIGTERM came; the state is saved.
         CheckpointError: all checkpoints are damaged, or of another model.
+        WeightsError: the folder's copy of the weights to start from is missing or damaged.
         DataError: an image that was readable when the data set was opened no longer is.
     """
     threads = torch.get_num_threads()
@@ -88,7 +90,8 @@ class _Run:
         begun = time.monotonic()
         config = self.config = job.config
         self.job, self.stop, self.listener = job, stop, job.listener
-        self.learner = Learner(job.spec, config)
+        network, initial = start_network(job.spec, config, job.folder.initial)
+        self.learner = Learner(network, config)
         self.task: Task = Classification(config, job.dataset.labels)
         self.loader = TrainLoader(
             job.dataset.train,
@@ -113,7 +116,8 @@ class _Run:
                 "edgewise.spec": dump_spec(job.spec),
                 "edgewise.labels": "\n".join(job.dataset.labels),
                 "edgewise.preprocessing": config.preprocessing.model_dump_json(),
-            },
+            }
+            | ({INITIAL_WEIGHTS: initial.model_dump_json()} if initial else {}),
             job.listener,
         )
         self.state = self._restored() or self._planned()

@@ -59,6 +59,11 @@ class RunFolder:
         return self.weights / "best.safetensors"
 
     @property
+    def initial(self) -> Path:
+        """Return the path of the weights that training starts from; there are none where they are fresh."""
+        return self.weights / "initial.safetensors"
+
+    @property
     def checkpoints(self) -> Path:
         """Return the folder of the resumable states."""
         return self.weights / "last"

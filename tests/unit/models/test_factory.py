@@ -166,12 +166,15 @@ def test_published_weights_that_cannot_be_had_are_an_error(cache: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("mobilenetv1_025", "no weights were published for 'mobilenetv1_025'; give checkpoint_path=FILE, or train it"),
+        (
+            "mobilenetv1_025",
+            r"no weights were published for 'mobilenetv1_025'; give a file \(checkpoint_path=FILE in Python",
+        ),
         ("mobilenetv2_035", "no weights were published for 'mobilenetv2_035'"),
         (
             "mobilenet_v3_small",
             "the weights 'mobilenet_v3_small.IMAGENET1K_V1' are not on the hub: get mobilenet_v3_small-047dcff4.pth from "
-            r"https://download.pytorch.org/\S+ \(licence: bsd-3-clause\) and give checkpoint_path=FILE",
+            r"https://download.pytorch.org/\S+ \(licence: bsd-3-clause\) and give it: checkpoint_path=FILE in Python",
         ),
     ],
 )

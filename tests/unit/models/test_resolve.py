@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from edgewise.errors import InputError, SpecError, UnknownNameError
-from edgewise.models.resolve import is_model_name, resolve, rows_of
+from edgewise.errors import InputError, SpecError, UnknownNameError, WeightsError
+from edgewise.models.resolve import is_model_name, resolve
 
 SMALL = "mobilenetv4_conv_small"
 TINY = "img_size: 12\nstem: {kind: conv, out_chs: 8, stride: 2}\nstages: [[{kind: uib, out_chs: 8, stride: 2}]]\n"
@@ -66,13 +66,18 @@ def test_what_is_meant_as_a_model() -> None:
     assert not any(map(is_model_name, ("runs/fit", "runs/fit/weights/best.safetensors", "a.onnx", "mobilenetv4")))
 
 
-def test_rows_are_for_fresh_weights() -> None:
-    assert rows_of(SMALL, "training").name == SMALL
+def test_rows() -> None:
+    assert resolve(f"{SMALL}.e3600_r256_in1k").rows("training").name == SMALL
     with pytest.raises(
         InputError, match=r"^'timm:resnet18' is timm's and has no rows, which training needs; accepted: "
     ):
-        rows_of("timm:resnet18", "training")
-    with pytest.raises(
-        InputError, match=r"names weights, but training begins with fresh ones; accepted: mobilenetv4_conv"
-    ):
-        rows_of(f"{SMALL}.e3600_r256_in1k", "training")
+        resolve("timm:resnet18").rows("training")
+
+
+def test_where_weights_come_from(tmp_path: Path) -> None:
+    assert resolve(f"{SMALL}.e3600_r256_in1k").weights_source() == f"hf-hub:timm/{SMALL}.e3600_r256_in1k"
+    assert resolve(SMALL).weights_source() == f"hf-hub:timm/{SMALL}.e2400_r224_in1k", "the first choice"
+    path = tmp_path / "tiny.yaml"
+    path.write_text(TINY)
+    with pytest.raises(WeightsError, match=r"no weights were published for '.*tiny.yaml'; give a file"):
+        resolve(str(path)).weights_source()

@@ -14,7 +14,7 @@ from edgewise.data.augment import AugmentConfig
 from edgewise.data.loader import Batch
 from edgewise.errors import CheckpointError, NonFiniteLossError, OutputError
 from edgewise.report import tables
-from edgewise.train import budget, checkpoint_folder, learner, loop, outcome_files
+from edgewise.train import budget, checkpoint_folder, loop, outcome_files
 from edgewise.train.checkpoint import CheckpointStore, SaveResult
 from edgewise.train.listener import Listener
 from edgewise.train.loop import train
@@ -341,7 +341,7 @@ class Plain(nn.Module):
 
 
 def test_two_batches_of_four_make_the_step_of_one_of_eight(tmp_path, monkeypatch):
-    monkeypatch.setattr(learner, "build", lambda *_args, **_kwargs: Plain())
+    monkeypatch.setattr(loop, "start_network", lambda *_: (Plain(), None))
     quiet = AugmentConfig(randaug_layers=0)
     ends = {}
     for batch, accumulate in ((8, 1), (4, 2), (4, 1)):
@@ -392,7 +392,7 @@ class Clock:
 
         monkeypatch.setattr(Classification, "loss", loss)
         monkeypatch.setattr(Classification, "evaluate", timed_evaluate)
-        monkeypatch.setattr(learner, "build", lambda *_args, **_kwargs: Plain())
+        monkeypatch.setattr(loop, "start_network", lambda *_: (Plain(), None))
 
 
 @pytest.mark.parametrize(
