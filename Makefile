@@ -34,7 +34,7 @@ quickstart: $(STAMP) ## train, export, verify, measure and report a small model 
 
 test: $(STAMP) ## run all tests
 	@# what only computes shares the cores; what holds a clock or kills processes has them to itself
-	@$(BIN)/python -m pytest -n 2 tests/battery tests/parity tests/facts tests/property $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist worksteal tests/battery tests/parity tests/facts tests/property $(PYTEST_ARGS)
 	@$(BIN)/python -m pytest tests/unit tests/e2e $(PYTEST_ARGS)
 
 lint: $(STAMP) ## style, types, floors, spelling
