@@ -10,9 +10,10 @@ from edgewise.blocks.attention import Projection
 
 
 def init_weights(model: nn.Module) -> None:
-    """Draw fresh weights: convolutions normal with fan-out, attention projections Xavier uniform, linear layers normal(0, 0.01).
+    """Draw fresh weights in place.
 
-    As timm, but for the classifier: timm's uniform(±1/sqrt(num_classes)) starts a 6-class network at a loss of 6 instead of
+    Convolutions are normal with fan-out, attention projections Xavier uniform, linear layers normal(0, 0.01), embeddings
+    normal(0, 1). As timm, but for the classifier: timm's uniform(±1/sqrt(num_classes)) starts a 6-class network at a loss of 6 instead of
     ln 6; torchvision's 0.01 starts it where it should. A module with `init_weights` of its own has the last word. On the meta
     device there is nothing to draw.
     """
@@ -28,6 +29,8 @@ def init_weights(model: nn.Module) -> None:
             nn.init.normal_(module.weight, 0.0, 0.01)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
+        elif isinstance(module, nn.Embedding):
+            nn.init.normal_(module.weight)
     for module in model.modules():
         if isinstance(module, Projection):
             for child in module.children():
