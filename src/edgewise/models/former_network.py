@@ -36,7 +36,8 @@ class FormerNetwork(Network):
         assert spec.tokens is not None
         norm = Norm(spec.norm.eps, spec.norm.momentum)
         # not nn.Embedding(…), which draws at once: on meta that takes torch a second; `init_weights` draws
-        self.tokens = nn.Embedding.from_pretrained(torch.empty(spec.tokens.num_tokens, tokens.token_dim), freeze=False)
+        start = torch.empty(spec.tokens.num_tokens, tokens.token_dim)
+        self.tokens: nn.Embedding = nn.Embedding.from_pretrained(start, freeze=False)  # type: ignore[no-untyped-call]
         self.stem = nn.Sequential(
             Conv(spec.padding)(spec.in_chans, stem.out_chs, stem.kernel, stem.stride),
             norm(stem.out_chs),
