@@ -12,7 +12,7 @@ TRASHNET_ARGS ?= --max-ms 2 --img-size 128 --time-budget 20m
 CIFAR_ARGS ?= --model mobilenetv4_conv_small --width-mult 0.5 --img-size 32 --time-budget 10m
 
 .DEFAULT_GOAL := help
-.PHONY: help setup quickstart test lint format clean docs bench-zoo \
+.PHONY: help setup quickstart test lint format clean docs bench-zoo bench-matrix \
 	bench-startup bench-step bench-quickstart bench-trashnet bench-cifar bench-import
 
 help: ## list the targets
@@ -53,6 +53,9 @@ docs: $(STAMP) ## write the drawings and tables of docs/ again
 
 bench-zoo: $(STAMP) ## speed of every family against timm: forward, training step, fused
 	$(BIN)/python benchmarks/zoo_speed.py
+
+bench-matrix: $(STAMP) ## every family in every export format, about 20 minutes
+	$(BIN)/python benchmarks/export_matrix.py
 
 bench-startup: $(STAMP) ## time of --help, list and import, against a bare typer + rich program
 	$(BIN)/python benchmarks/startup.py

@@ -315,58 +315,73 @@ def predict(
         raise InputError("none of the pictures could be read")
 
 
-@app.command(epilog="Example: edgewise export runs/fit --precision int8 --data ./photos --out deployed")
+@app.command(epilog="Example: edgewise export runs/fit --format all --out deployed")
 def export(
     source: ExportSource,
-    out: Annotated[Path, typer.Option(help="New folder for the file.")] = Path("exported"),
-    format: Annotated[str, typer.Option(help="onnx or pt2.")] = "onnx",  # noqa: A002
-    precision: Annotated[str, typer.Option(help="fp32 or int8.")] = "fp32",
+    out: Annotated[Path, typer.Option(help="New folder for the file; for several, of a folder for each.")] = Path(
+        "exported"
+    ),
+    format: Annotated[  # noqa: A002
+        str, typer.Option(help="onnx, openvino, tflite, pte, ncnn, mlpackage, pt2; several with commas; all.")
+    ] = "onnx",
+    precision: Annotated[str, typer.Option(help="fp32; onnx also int8, openvino bf16, mlpackage fp16.")] = "fp32",
     data: Annotated[str | None, typer.Option(help="Real images to verify on, and to calibrate int8 with.")] = None,
     max_drop: Annotated[float, typer.Option(help="Accepted fall of int8's top-1, in points.")] = 1.0,
     force: Annotated[bool, typer.Option("--force", help="Replace an earlier export of another model.")] = False,
     img_size: ImgSize = None,
     json: Json = False,
 ) -> None:
-    """Export a run's model, or one by name; the file is reloaded and compared before it appears."""
+    """Export a run's model, or one by name; every file is reloaded and compared before it appears."""
     from edgewise.cli.progress import TerminalListener
-    from edgewise.cli.render import render_artifact
+    from edgewise.cli.render import render_artifact, render_exports
     from edgewise.cli.terminal import notes
-    from edgewise.pipeline.export_job import export_run
+    from edgewise.pipeline.export_job import ExportRequest, export_formats, export_run, formats_with
 
+    request = ExportRequest(
+        source=source, precision=precision, data=data, max_drop=max_drop / 100, force=force, img_size=img_size
+    )
+    formats = formats_with(precision) if format == "all" else list(_several(format))
     with TerminalListener(notes(), quiet=False) as listener:
-        artifact = export_run(
-            source,
-            out,
-            format=format,
-            precision=precision,
-            data=data,
-            max_drop=max_drop / 100,
-            force=force,
-            img_size=img_size,
-            listener=listener,
-        )
-    render_artifact(artifact, out, as_json=json)
+        if len(formats) == 1 and format != "all":
+            render_artifact(export_run(request, out, formats[0], listener), out, as_json=json)
+            return
+        outcomes = export_formats(request, out, formats, listener)
+    render_exports(outcomes, as_json=json)
+    if any(each.artifact is None and not each.missing for each in outcomes):
+        raise typer.Exit(2)
 
 
-@app.command(epilog="Example: edgewise bench mobilenetv4_conv_small runs/fit/export/onnx-int8 --threads 1")
+@app.command(epilog="Example: edgewise bench mobilenetv4_conv_small --runtime all --precision fp32,bf16 --threads 1,2")
 def bench(
     what: Annotated[
         list[str], typer.Argument(help="Model names, FILE.yaml, timm:NAME, runs, exported files or folders.")
     ],
-    runtime: Annotated[str | None, typer.Option(help="onnxruntime or torch; by default what the file is for.")] = None,
-    threads: Threads = 1,
+    runtime: Annotated[
+        str | None, typer.Option(help="Runtimes for models and runs, with commas; all; by default onnxruntime.")
+    ] = None,
+    precision: Annotated[str, typer.Option(help="Precisions of models and runs, with commas; all.")] = "fp32",
+    threads: Annotated[str, typer.Option(help="Threads of one call; several with commas.")] = "1",
     batch: Annotated[int, typer.Option(help="Images a call.")] = 1,
     img_size: ImgSize = None,
+    data: Annotated[str | None, typer.Option(help="Real images, which int8 needs.")] = None,
     json: Json = False,
 ) -> None:
     """Measure latency: fresh pinned processes, interleaved blocks, 95 % interval, and a verdict."""
     from edgewise.cli.progress import TerminalListener
     from edgewise.cli.render import render_measurements
     from edgewise.cli.terminal import notes
-    from edgewise.pipeline.bench_job import bench_all
+    from edgewise.pipeline.bench_job import How, bench_all
 
+    how = How(
+        runtimes=_several(runtime or ""),
+        precisions=_several(precision),
+        threads=tuple(_whole("threads", each) for each in _several(threads)),
+        batch=batch,
+        img_size=img_size,
+        data=data,
+    )
     with TerminalListener(notes(), quiet=json) as listener:
-        found = bench_all(what, runtime=runtime, threads=threads, batch=batch, img_size=img_size, listener=listener)
+        found = bench_all(what, how, listener=listener)
     render_measurements(found, as_json=json)
 
 
@@ -382,11 +397,17 @@ def report(run: Annotated[Path, typer.Argument(help="A run's folder.")], json: J
 
 
 @app.command(epilog="Example: edgewise doctor")
-def doctor(json: Json = False) -> None:
+def doctor(
+    json: Json = False,
+    matrix: Annotated[bool, typer.Option("--matrix", help="Show the export formats instead.")] = False,
+) -> None:
     """Say what works here and what to install for the rest; installs nothing."""
-    from edgewise.cli.render import render_checks
-    from edgewise.pipeline.doctor import examine
+    from edgewise.cli.render import render_checks, render_formats
+    from edgewise.pipeline.doctor import examine, format_support
 
+    if matrix:
+        render_formats(format_support(), as_json=json)
+        return
     environment, checks = examine()
     render_checks(environment, checks, as_json=json)
     if any(not check.ok and check.required for check in checks):
@@ -427,6 +448,17 @@ def _required(value: str | None, name: str) -> str:
     if value is None:
         raise ConfigError(f"{name} is missing: give a folder or tar of images, or --resume RUN")
     return value
+
+
+def _several(text: str) -> tuple[str, ...]:
+    """Return what stands between commas."""
+    return tuple(filter(None, (each.strip() for each in text.split(","))))
+
+
+def _whole(name: str, text: str) -> int:
+    if not text.isdecimal():
+        raise ConfigError(f"{name} is {text}; must be whole numbers, with commas between them")
+    return int(text)
 
 
 def _command() -> str:

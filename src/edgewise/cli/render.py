@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,8 @@ from edgewise.report.formatting import format_bytes, format_ms, format_percent, 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from edgewise.pipeline.doctor import Check
+    from edgewise.pipeline.doctor import Check, FormatSupport
+    from edgewise.pipeline.export_job import Outcome
     from edgewise.pipeline.predict import Answer
     from edgewise.records.artifact import Artifact
     from edgewise.records.environment import Environment
@@ -155,11 +157,79 @@ def render_artifact(artifact: Artifact, out_dir: Path, *, as_json: bool) -> None
             f"{check.max_abs_logit:.3g}",
             format_percent(check.top1_agreement),
         )
+    if proof.kind == "structure":
+        out.print("its input, output and weights are the model's; answers can be checked on macOS alone")
+        return
     out.print(table)
     accuracy = ""
     if proof.top1_file is not None:
         accuracy = f"; top-1 {format_percent(proof.top1_file)}, the model's is {format_percent(proof.top1_model)}"
     out.print(f"verified in {proof.runtime}{accuracy}")
+
+
+def render_formats(formats: Sequence[FormatSupport], *, as_json: bool) -> None:
+    """Show the export formats: what makes them, what runs them, and what they cannot hold."""
+    if as_json:
+        print_json([asdict(each) for each in formats])
+        return
+    table = new_table("format", "precisions", "made here with", "run here by", "families")
+    for each in formats:
+        table.add_row(
+            each.format,
+            ", ".join(each.precisions),
+            each.made_with if each.can_make else f"[yellow]no:[/] {plain(each.made_with)}",
+            each.runtime if each.can_run else f"[yellow]no:[/] {each.runtime}",
+            f"all but {len(each.exceptions)}" if each.exceptions else "all",
+        )
+    out = console()
+    out.print(table)
+    for each in formats:
+        for family, why in each.exceptions:
+            out.print(f"{each.format} cannot hold {family}: {why}", soft_wrap=True)
+
+
+def render_exports(outcomes: Sequence[Outcome], *, as_json: bool) -> None:
+    """Show what became of each format, with its proof or its reason."""
+    if as_json:
+        print_json(
+            [
+                {"format": each.format, "folder": str(each.folder), "reason": each.reason}
+                | {"artifact": each.artifact.model_dump(mode="json") if each.artifact else None}
+                for each in outcomes
+            ]
+        )
+        return
+    table = new_table("format", "file", "size>", "verified in", "difference>")
+    for each in outcomes:
+        if each.artifact is not None:
+            name = "/".join((each.folder.name, each.artifact.files[0]))
+            table.add_row(each.format, plain(name), format_bytes(each.artifact.file_bytes), *_proof(each.artifact))
+    out = console()
+    if table.row_count:
+        out.print(table)
+        notes().print("difference: the largest of all inputs, as a share of the largest logit", style="dim")
+    if any(
+        each.artifact and each.artifact.verification and each.artifact.verification.kind == "structure"
+        for each in outcomes
+    ):
+        out.print(
+            "weights only: input, output and weights are the model's; answers can be checked on macOS alone",
+            style="dim",
+        )
+    for each in outcomes:
+        if each.artifact is None:
+            what = "not installed" if each.missing else "failed"
+            out.print(f"[yellow]{each.format} {what}:[/] {plain(each.reason)}", soft_wrap=True)
+
+
+def _proof(artifact: Artifact) -> tuple[str, str]:
+    proof = artifact.verification
+    if proof is None:
+        return "", ""
+    if proof.kind == "structure":
+        return "weights only", ""
+    share = max(check.max_abs_diff / max(check.max_abs_logit, 1e-12) for check in proof.checks)
+    return proof.runtime, f"{share:.1g}"
 
 
 def render_measurements(measurements: Sequence[Measurement], *, as_json: bool) -> None:
@@ -168,30 +238,28 @@ def render_measurements(measurements: Sequence[Measurement], *, as_json: bool) -
         print_json([each.model_dump(mode="json") for each in measurements])
         return
 
-    def place(each: Measurement) -> str:
-        return f"{each.runtime}, {format_threads(each.threads)}, batch {each.batch}"
-
-    places = {place(each) for each in measurements}
-    table = new_table(
-        "what",
-        "latency>",
-        "95 %",
-        "size>",
-        "verdict",
-        title=", ".join(places) if len(places) == 1 else None,
-    )
-    for each in measurements:
+    settings = {
+        "runtime": [each.runtime for each in measurements],
+        "threads": [format_threads(each.threads) for each in measurements],
+        "batch": [f"batch {each.batch}" for each in measurements],
+    }
+    varied = [name for name, values in settings.items() if len(set(values)) > 1]
+    shared = ", ".join(values[0] for name, values in settings.items() if name not in varied)
+    table = new_table("what", *varied, "latency>", "95 %", "size>", "verdict", title=shared or None)
+    for number, each in enumerate(measurements):
         table.add_row(
-            plain(each.name if len(places) == 1 else f"{each.name} ({place(each)})"),
+            plain(each.name),
+            *(settings[name][number] for name in varied),
             format_ms(each.latency_ms),
             f"{each.ci_low_ms:#.3g}-{each.ci_high_ms:#.3g} ms",
             format_bytes(each.file_bytes),
             each.verdict,
         )
     console().print(table)
-    for each in measurements:
-        if each.reason:
-            notes().print(f"{each.name}: {each.verdict}: {each.reason}", style="dim", markup=False, soft_wrap=True)
+    for reason in dict.fromkeys(each.reason for each in measurements if each.reason):
+        same = [each for each in measurements if each.reason == reason]
+        who = f"{same[0].name}: {same[0].verdict}" if len(same) == 1 else f"{len(same)} of {len(measurements)}"
+        notes().print(f"{who}: {reason}", style="dim", markup=False, soft_wrap=True)
 
 
 def render_checks(environment: Environment, checks: Sequence[Check], *, as_json: bool) -> None:

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from edgewise.deploy.runtimes.inputs import DescribesInputs
 from edgewise.deploy.runtimes.protocol import Session
 from edgewise.errors import ExportError
 
@@ -21,28 +22,40 @@ Answer = Callable[[Images], Logits]
 BATCH = 32
 
 
-def module_answer(model: nn.Module) -> Answer:
-    """Return what gives the logits (N, num_classes) of ``model`` for images (N, C, H, W); an fp32 copy runs."""
-    reference = copy.deepcopy(model).cpu().float().eval()
+def module_answer(model: nn.Module, dtype: torch.dtype = torch.float32) -> Answer:
+    """Return what gives the logits (N, num_classes) of ``model`` for images (N, C, H, W); a copy runs, in ``dtype``."""
+    reference = copy.deepcopy(model).cpu().to(dtype).eval()
 
     def answer(images: Images) -> Logits:
+        pixels = torch.from_numpy(images).to(dtype)
         with torch.inference_mode():
-            parts = [
-                reference(torch.from_numpy(images[start : start + BATCH])) for start in range(0, len(images), BATCH)
-            ]
+            parts = [reference(pixels[start : start + BATCH]) for start in range(0, len(images), BATCH)]
         return _checked(torch.cat(parts).numpy(), len(images))
 
     return answer
 
 
 def session_answer(session: Session, batch_sizes: Sequence[int]) -> Answer:
-    """Return what gives a loaded file's logits (N, num_classes), fed in batches of each of ``batch_sizes`` in turn."""
+    """Return what gives a loaded file's logits (N, num_classes), fed in batches of each of ``batch_sizes`` in turn.
+
+    A file with a fixed batch gets that, its last one filled up with the first images.
+    """
+    fixed = fixed_batch(session)
 
     def answer(images: Images) -> Logits:
-        parts = [np.asarray(session.run([images[part]])[0]) for part in _slices(len(images), batch_sizes)]
-        return _checked(np.concatenate(parts), len(images))
+        if fixed is None:
+            parts = [np.asarray(session.run([images[part]])[0]) for part in _slices(len(images), batch_sizes)]
+            return _checked(np.concatenate(parts), len(images))
+        filled = images[np.arange(-(-len(images) // fixed) * fixed) % len(images)]
+        parts = [np.asarray(session.run([filled[part]])[0]) for part in _slices(len(filled), (fixed,))]
+        return _checked(np.concatenate(parts)[: len(images)], len(images))
 
     return answer
+
+
+def fixed_batch(session: Session) -> int | None:
+    """Return the one batch size that a loaded file takes; None where it takes any, or its runtime cannot tell."""
+    return session.inputs[0].shape[0] if isinstance(session, DescribesInputs) and session.inputs[0].shape else None
 
 
 def _slices(total: int, batch_sizes: Sequence[int]) -> Iterator[slice]:

@@ -6,7 +6,8 @@ import json
 from pathlib import Path, PurePosixPath
 
 from edgewise.deploy.artifact_folder import RECORD
-from edgewise.deploy.identity import file_sha256
+from edgewise.deploy.identity import model_sha256
+from edgewise.deploy.runtimes.magic import is_mlpackage
 from edgewise.errors import InputError, shown
 from edgewise.records.artifact import Artifact
 
@@ -25,18 +26,20 @@ def load_artifact(folder_or_file: Path) -> tuple[Artifact, Path]:
     """
     if not folder_or_file.exists():
         raise InputError(f"{shown(folder_or_file)} does not exist; give a folder that `edgewise export` wrote")
-    folder = folder_or_file if folder_or_file.is_dir() else folder_or_file.parent
+    is_package = folder_or_file.is_dir() and is_mlpackage(folder_or_file)
+    folder = folder_or_file if folder_or_file.is_dir() and not is_package else folder_or_file.parent
     record = folder / RECORD
     if not record.is_file():
         raise InputError(f"{shown(folder)} holds no {RECORD}; give a folder that `edgewise export` wrote")
     _check_fields(record)
     artifact = Artifact.load(record)
     path = folder / _first_file(record, artifact)
-    if folder_or_file.is_file() and folder_or_file.name not in {RECORD, path.name}:
+    if folder_or_file != folder and folder_or_file.name not in {RECORD, *artifact.files}:
         raise InputError(f"{shown(folder_or_file)} is not the file of its {RECORD}, which is {shown(path.name)}")
-    if not path.is_file():
-        raise InputError(f"{shown(path)} is missing; export again")
-    if file_sha256(path) != artifact.sha256:
+    for name in artifact.files:
+        if not (folder / name).exists():
+            raise InputError(f"{shown(folder / name)} is missing; export again")
+    if model_sha256(folder, artifact.files) != artifact.sha256:
         raise InputError(f"{shown(path)} was altered after its export (sha256 differs from {RECORD}); export again")
     return artifact, path
 

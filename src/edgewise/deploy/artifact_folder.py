@@ -105,7 +105,10 @@ def _names(folder: Path) -> set[str]:
 def _settle(folder: Path) -> None:
     """Make ``folder`` readable for all and durable."""
     folder.chmod(0o755)
-    for path in folder.iterdir():
+    for path in folder.rglob("*"):
+        if path.is_dir():
+            fsync_folder(path)
+            continue
         with path.open("rb") as file:
             os.fsync(file.fileno())
     fsync_folder(folder)

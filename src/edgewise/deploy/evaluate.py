@@ -50,7 +50,7 @@ def evaluate_file(
         batches: (images, labels): normalised (N, C, H, W), float32, and (N,).
         runtime: name of the runtime that runs it.
         threads: threads of the runtime.
-        batch_size: images per call; 1 for a file with a fixed batch of 1.
+        batch_size: images per call; a file with a fixed batch gets that.
         keep_logits: whether to return the logits too.
 
     Raises:

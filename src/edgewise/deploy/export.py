@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 from torch import nn
+from torch.export import ExportedProgram
 
 from edgewise.blocks.fuse import fuse
 from edgewise.blocks.state_hash import sha256_of_state
@@ -16,13 +17,16 @@ from edgewise.deploy.answers import Images, module_answer
 from edgewise.deploy.artifact_folder import check_target, fill, staged
 from edgewise.deploy.convert import convert
 from edgewise.deploy.exporters.protocol import Exporter, ExportOptions
-from edgewise.deploy.exporters.registry import check_precision, get_exporter
-from edgewise.deploy.identity import file_sha256
+from edgewise.deploy.exporters.registry import check_installed, check_precision, get_exporter
+from edgewise.deploy.identity import model_sha256
 from edgewise.deploy.metadata import describe, origin_of
 from edgewise.deploy.quantise import check_calibration
+from edgewise.deploy.runtimes.formats import files_of, model_bytes
+from edgewise.deploy.runtimes.registry import can_run
+from edgewise.deploy.structure import verify_structure
 from edgewise.deploy.verify import Labelled, check_judges
 from edgewise.deploy.verify import verify as verify_file
-from edgewise.errors import InputError, VerificationError, shown
+from edgewise.errors import ConfigError, InputError, VerificationError, shown
 from edgewise.graph.capture import capture
 from edgewise.records.artifact import Artifact, InputSpec, Preprocessing, VerificationRecord
 from edgewise.records.environment import capture_environment
@@ -39,7 +43,8 @@ class Target:
     model_name: str
     preprocessing: Preprocessing
     labels: tuple[str, ...]
-    dynamic_batch: bool
+    batch: int | None
+    """Images that the file takes at once; None = any number."""
     credits_: Mapping[str, str] = field(default_factory=dict)
     origin: Mapping[str, str] = field(default_factory=dict)
 
@@ -65,7 +70,8 @@ def export(
     force: bool = False,
     timeout_s: float = 600,
     verify: bool = True,
-    dynamic_batch: bool = True,
+    dynamic_batch: bool | None = None,
+    batch: int = 1,
     credits_: Mapping[str, str] | None = None,
 ) -> Artifact:
     """Fuse, capture, convert and verify ``model``; the folder ``out_dir`` appears only when all of it went well.
@@ -76,8 +82,8 @@ def export(
     Args:
         model: any module from images (N, C, S, S) to logits (N, num_classes); left as it is.
         out_dir: where to write; its parent must exist.
-        format: as in ``onnx`` or ``pt2``.
-        precision: ``fp32``, or ``int8`` for ``onnx``.
+        format: a name of the exporters' table, as in ``onnx``, ``openvino`` or ``tflite``.
+        precision: one that the format has: ``fp32`` always, ``int8`` for ``onnx``, ``bf16`` for ``openvino``.
         preprocessing: how an image becomes the input; its `mean` has one value per input channel. By default that of
             ImageNet at the size that an Edgewise model was built for.
         labels: class names in the order of the logits; may be empty.
@@ -89,7 +95,8 @@ def export(
         force: replace an artifact of another model, or one with files of somebody else beside it.
         timeout_s: seconds that the conversion may take.
         verify: whether to compare the file with the model.
-        dynamic_batch: whether the file takes any batch size, or 1 only.
+        dynamic_batch: whether the file takes any batch size; by default where that costs no speed (``onnx``, ``pt2``).
+        batch: images that a file takes at once whose batch is not dynamic.
         credits_: more metadata for the file, such as ``author`` and ``license``.
 
     Returns:
@@ -97,6 +104,7 @@ def export(
 
     Raises:
         UnknownNameError: there is no such format or precision.
+        MissingExtraError: the format's packages are not installed.
         InputError: a name, the labels, the images or the model cannot be used.
         OutputError: `out_dir` cannot or must not be written.
         ExportError: the conversion failed or took too long.
@@ -104,6 +112,7 @@ def export(
     """
     exporter = get_exporter(format)
     check_precision(exporter, precision)
+    check_installed(exporter)
     preprocessing = preprocessing or _own_preprocessing(model)
     target = Target(
         exporter=exporter,
@@ -111,23 +120,25 @@ def export(
         model_name=model_name,
         preprocessing=preprocessing,
         labels=tuple(labels),
-        dynamic_batch=dynamic_batch,
+        batch=_batch(exporter, dynamic_batch, batch),
         credits_=credits_ or {},
         origin=origin_of(model),
     )
     _check_names(target)
     if precision == "int8":
         check_calibration(calibration, in_chs=target.input_shape[0], img_size=preprocessing.img_size)
-    if verify and precision != "fp32":
+    if verify and precision != "fp32" and can_run(exporter.runtime):
         check_judges(precision, real, labelled)
     check_target(out_dir, model_name=model_name, force=force)
     with staged(out_dir) as folder:
         num_classes = _num_classes(model, target)
         path = folder / f"{model_name}{exporter.suffix}"
         source_sha256 = sha256_of_state(model.state_dict())
-        _write(model, path, target, source_sha256, calibration=calibration, timeout_s=timeout_s)
+        program = _write(model, path, target, source_sha256, calibration=calibration, timeout_s=timeout_s)
         record = None
-        if verify:
+        if verify and not can_run(exporter.runtime):
+            record = verify_structure(path, program, preprocessing=preprocessing, num_classes=num_classes)
+        elif verify:
             record = verify_file(
                 path,
                 model,
@@ -137,13 +148,27 @@ def export(
                 real=real,
                 labelled=labelled,
                 max_drop=max_drop,
-                dynamic_batch=dynamic_batch,
+                dynamic_batch=target.batch is None,
             )
-            if not record.passed:
-                raise VerificationError(f"{model_name} as {format} {precision} fails verification: {record.reason}")
+        if record is not None and not record.passed:
+            raise VerificationError(f"{model_name} as {format} {precision} fails verification: {record.reason}")
         artifact = _describe_file(path, target, source_sha256, num_classes, record)
         fill(folder, artifact)
     return artifact
+
+
+def _batch(exporter: Exporter, dynamic: bool | None, batch: int) -> int | None:
+    """Return the batch of the file to come; None where it is dynamic."""
+    if dynamic and not exporter.can_batch:
+        raise ConfigError(f"{exporter.format} files have a fixed batch; give batch, not dynamic_batch")
+    if batch < 1:
+        raise ConfigError(f"batch is {batch}; must be 1 or more")
+    return None if (exporter.batches_by_default and batch == 1 if dynamic is None else dynamic) else batch
+
+
+def _names(path: Path) -> tuple[str, ...]:
+    """Return what belongs to a model: names beside ``path``, its own first; a folder counts as one."""
+    return (path.name,) if path.is_dir() else tuple(each.name for each in files_of(path))
 
 
 def _own_preprocessing(model: nn.Module) -> Preprocessing:
@@ -157,9 +182,9 @@ def _own_preprocessing(model: nn.Module) -> Preprocessing:
 
 def _write(
     model: nn.Module, path: Path, target: Target, source_sha256: str, *, calibration: Images | None, timeout_s: float
-) -> None:
-    example = torch.zeros(2 if target.dynamic_batch else 1, *target.input_shape)
-    program = capture(fuse(model).cpu().float(), example, dynamic_batch=target.dynamic_batch)
+) -> ExportedProgram:
+    example = torch.zeros(target.batch or 2, *target.input_shape)
+    program = capture(fuse(model).cpu().float(), example, dynamic_batch=target.batch is None)
     metadata = describe(
         model_name=target.model_name,
         precision=target.precision,
@@ -178,6 +203,7 @@ def _write(
         calibration=calibration if target.precision == "int8" else None,
         timeout_s=timeout_s,
     )
+    return program
 
 
 def _describe_file(
@@ -186,13 +212,13 @@ def _describe_file(
     return Artifact(
         format=target.exporter.format,
         precision=target.precision,
-        files=(path.name,),
-        file_bytes=path.stat().st_size,
-        sha256=file_sha256(path),
+        files=_names(path),
+        file_bytes=model_bytes(path),
+        sha256=model_sha256(path.parent, _names(path)),
         model=target.model_name,
         input=InputSpec(
             name=ExportOptions().input_name,
-            shape=("batch" if target.dynamic_batch else 1, *target.input_shape),
+            shape=(target.batch or "batch", *target.input_shape),
         ),
         num_classes=num_classes,
         labels=target.labels,

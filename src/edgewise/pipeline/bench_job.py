@@ -1,76 +1,129 @@
-"""`bench`: latencies of models, runs and files, side by side."""
+"""`bench`: latencies of models, runs and files in several runtimes, precisions and thread counts, side by side."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from edgewise.bench.protocol import Case, measure_cases
 from edgewise.deploy.artifact_file import load_artifact
-from edgewise.deploy.export import export
+from edgewise.deploy.exporters.registry import EXPORTERS
 from edgewise.deploy.runtimes.formats import format_of
-from edgewise.deploy.runtimes.registry import get_runtime, runtime_for
-from edgewise.errors import ConfigError, InputError, shown
+from edgewise.deploy.runtimes.registry import RUNTIMES, get_runtime, runtime_for
+from edgewise.errors import ConfigError, ExportError, InputError, MissingExtraError, shown, unknown_name
 from edgewise.models.resolve import is_model_name, resolve
+from edgewise.pipeline.export_job import Exporting, ExportRequest
 from edgewise.pipeline.listener import JobListener
 from edgewise.pipeline.settings import check_img_size
-from edgewise.pipeline.trained import load_trained
-from edgewise.records.artifact import Preprocessing
 from edgewise.records.environment import usable_cores
 from edgewise.records.measurement import Measurement
+
+ALL = "all"
+DEFAULT_RUNTIME = "onnxruntime"
 
 
 @dataclass(frozen=True, kw_only=True)
 class How:
-    """The settings that all cases share."""
+    """In what ways everything is measured."""
 
-    runtime: str | None
-    threads: int
-    batch: int
-    img_size: int | None
+    runtimes: tuple[str, ...] = ()
+    """Where models and runs are exported for, ``all`` = those that are here; files run where their format does. Empty: ONNX Runtime."""
+    precisions: tuple[str, ...] = ("fp32",)
+    """``all`` = those that each format has."""
+    threads: tuple[int, ...] = (1,)
+    """Of one call; every count is measured."""
+    batch: int = 1
+    """Images a call."""
+    img_size: int | None = None
+    """Side in pixels for models; the model's own by default."""
+    data: str | None = None
+    """Real images, which int8 needs; of a run, its own by default."""
+
+    def check(self) -> None:
+        """Refuse what cannot be measured here.
+
+        Raises:
+            ConfigError: a number is out of range.
+            UnknownNameError: no such runtime or precision.
+        MissingExtraError: a runtime is not installed, or does not exist for this platform.
+        """
+        for threads in self.threads:
+            if not 1 <= threads <= usable_cores():
+                raise ConfigError(f"threads is {threads}; accepted: 1 to {usable_cores()}, the cores of this machine")
+        if self.batch < 1:
+            raise ConfigError(f"batch is {self.batch}; must be 1 or more")
+        if self.img_size is not None:
+            check_img_size(self.img_size)
+        for runtime in self.runtimes:
+            available = get_runtime(runtime).availability() if runtime != ALL else None
+            if available is not None and not available.ok:
+                raise MissingExtraError(f"{runtime} cannot be used here: {available.reason}")
+        known = {each for exporter in EXPORTERS.values() for each in exporter.precisions}
+        for precision in self.precisions:
+            if precision not in known | {ALL}:
+                raise unknown_name("precision", precision, known | {ALL})
+
+    def formats(self) -> list[str]:
+        """Return the formats that models and runs are exported to."""
+        if ALL not in self.runtimes:
+            return [get_runtime(name).formats[0] for name in self.runtimes or (DEFAULT_RUNTIME,)]
+        return [runtime.formats[0] for runtime in RUNTIMES.values() if runtime.availability().ok]
+
+    def precisions_of(self, format_: str) -> list[str]:
+        """Return those that are asked for and that ``format_`` has."""
+        offered = EXPORTERS[format_].precisions
+        return [each for each in offered if each in self.precisions or ALL in self.precisions]
 
 
-def bench_all(
-    what: Sequence[str],
-    *,
-    runtime: str | None = None,
-    threads: int = 1,
-    batch: int = 1,
-    img_size: int | None = None,
-    listener: JobListener,
-) -> list[Measurement]:
+def bench_all(what: Sequence[str], how: How, *, listener: JobListener) -> list[Measurement]:
     """Measure everything in ``what``, interleaved: models (random weights), runs, exported files and folders.
+
+    A file that cannot be made is told of and left out, unless nothing else is left.
 
     Args:
         what: paths, and what `models.resolve` takes: names, spec files, ``timm:NAME``.
-        runtime: where models and runs are exported for; files run where their format does.
-        threads: of one call.
-        batch: images a call.
-        img_size: side in pixels for models; the model's own by default.
+        how: in what ways.
         listener: hears of it.
 
     Raises:
         InputError: a name or path cannot be used.
+        ExportError: no file could be made.
         BenchError: a measurement failed.
     """
-    if not 1 <= threads <= usable_cores():
-        raise ConfigError(f"threads is {threads}; accepted: 1 to {usable_cores()}, the cores of this machine")
-    if batch < 1:
-        raise ConfigError(f"batch is {batch}; must be 1 or more")
-    if img_size is not None:
-        check_img_size(img_size)
-    if runtime is not None:
-        get_runtime(runtime)
+    how.check()
     with tempfile.TemporaryDirectory(prefix="edgewise-") as temporary:
-        how = How(runtime=runtime, threads=threads, batch=batch, img_size=img_size)
-        cases = [_case(each, Path(temporary) / str(number), how, listener) for number, each in enumerate(what)]
-        listener.on_stage(f"Timing {len(cases)} file{'s' if len(cases) > 1 else ''}, threads {threads}, batch {batch}")
+        files = [
+            file
+            for number, each in enumerate(what)
+            for file in _files(each, Path(temporary) / str(number), how, listener)
+        ]
+        if not files:
+            raise ExportError("nothing could be exported, so nothing was measured; the reasons stand above")
+        cases = [_with_threads(file, threads, how) for file in files for threads in how.threads]
+        counts = ", ".join(map(str, how.threads))
+        listener.on_stage(
+            f"Timing {len(cases)} case{'s' if len(cases) > 1 else ''}, threads {counts}, batch {how.batch}"
+        )
         return measure_cases(cases, progress=listener.on_progress)
 
 
-def _case(what: str, folder: Path, how: How, listener: JobListener) -> Case:
+def _with_threads(file: Case, threads: int, how: How) -> Case:
+    return Case(
+        name=file.name,
+        path=file.path,
+        runtime=file.runtime,
+        format=file.format,
+        precision=file.precision,
+        threads=threads,
+        batch=how.batch,
+        input_shape=file.input_shape,
+    )
+
+
+def _files(what: str, folder: Path, how: How, listener: JobListener) -> Iterator[Case]:
+    """Yield a case of one thread for each file that ``what`` is, or is exported to."""
     path = Path(what)
     if not is_model_name(what) and not path.exists():
         if path.suffix or len(path.parts) > 1:
@@ -79,46 +132,57 @@ def _case(what: str, folder: Path, how: How, listener: JobListener) -> Case:
             )
         resolve(what)
     if is_model_name(what) or (path / "config.yaml").is_file():
-        return _exported_case(what, folder, how, listener)
+        yield from _exported(what, folder, how, listener)
+        return
+    if len(how.runtimes) > 1 or ALL in how.runtimes:
+        listener.on_message(f"{what} is a file: it runs in the runtime of its format alone")
+    given = how.runtimes[0] if len(how.runtimes) == 1 and ALL not in how.runtimes else None
     if (path / "artifact.json").is_file() or (path.parent / "artifact.json").is_file():
         artifact, file = load_artifact(path)
         shape = (how.batch, *(int(side) for side in artifact.input.shape[1:]))
+        fixed = artifact.input.shape[0]
+        if fixed not in ("batch", how.batch):
+            raise InputError(
+                f"{shown(what)} takes {fixed} images a call, not {how.batch}; export it again for that batch"
+            )
         name, precision = f"{artifact.model} {artifact.format} {artifact.precision}", artifact.precision
     else:
         file, shape, name, precision = path, None, path.name, "fp32"
-    return Case(
+    yield Case(
         name=name,
         path=file,
-        runtime=how.runtime or runtime_for(file).name,
+        runtime=given or runtime_for(file).name,
         format=format_of(file),
         precision=precision,
-        threads=how.threads,
-        batch=how.batch,
         input_shape=shape,
     )
 
 
-def _exported_case(what: str, folder: Path, how: How, listener: JobListener) -> Case:
-    listener.on_stage(f"Exporting {what}")
-    runtime = how.runtime or "onnxruntime"
-    format_ = get_runtime(runtime).formats[0]
-    if is_model_name(what):
-        source = resolve(what)
-        side = how.img_size or source.img_size
-        model, name = source.build(side), source.name
-        preprocessing = Preprocessing.for_chans(getattr(model, "in_chans", 3), side)
-    else:
-        trained = load_trained(what)
-        model, preprocessing, name = trained.model, trained.preprocessing, trained.name
-    artifact = export(model, folder, format=format_, preprocessing=preprocessing, model_name=name)
-    side = preprocessing.img_size
-    return Case(
-        name=what,
-        path=folder / artifact.files[0],
-        runtime=runtime,
-        format=format_,
-        precision="fp32",
-        threads=how.threads,
-        batch=how.batch,
-        input_shape=(how.batch, len(preprocessing.mean), side, side),
-    )
+def _exported(what: str, folder: Path, how: How, listener: JobListener) -> Iterator[Case]:
+    wanted = [(format_, precision) for format_ in how.formats() for precision in how.precisions_of(format_)]
+    exporting: Exporting | None = None
+    for format_, precision in wanted:
+        listener.on_stage(f"Exporting {what} to {format_} {precision}")
+        out_dir = folder / f"{format_}-{precision}"
+        try:
+            if exporting is None:
+                request = ExportRequest(source=what, data=how.data, img_size=how.img_size)
+                exporting = Exporting.prepared(request, listener)
+            folder.mkdir(exist_ok=True)
+            artifact = exporting.write(out_dir, format_, precision, batch=how.batch, judge=False)
+        except (ExportError, MissingExtraError) as error:
+            listener.on_message(f"{what} {format_} {precision} is left out: {error}")
+            continue
+        except InputError as error:
+            if precision == "fp32":
+                raise
+            listener.on_message(f"{what} {format_} {precision} is left out: {error}")
+            continue
+        yield Case(
+            name=f"{what} {precision}" if len(how.precisions) > 1 or ALL in how.precisions else what,
+            path=out_dir / artifact.files[0],
+            runtime=EXPORTERS[format_].runtime,
+            format=format_,
+            precision=precision,
+            input_shape=(how.batch, *(int(side) for side in artifact.input.shape[1:])),
+        )

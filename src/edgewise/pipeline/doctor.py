@@ -8,7 +8,9 @@ from importlib import metadata
 from pathlib import Path
 
 from edgewise.data.cache import cache_folder
-from edgewise.deploy.runtimes.registry import availabilities
+from edgewise.deploy.exporters.registry import EXPORTERS
+from edgewise.deploy.runtimes.registry import availabilities, get_runtime
+from edgewise.deploy.support import EXCEPTIONS
 from edgewise.records.environment import Environment, capture_environment
 
 OPTIONAL = {
@@ -26,6 +28,24 @@ REQUIRED = (
 )
 
 
+CORE_RUNTIMES = ("onnxruntime", "torch")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FormatSupport:
+    """One export format, and what can be done with it here."""
+
+    format: str
+    precisions: tuple[str, ...]
+    made_with: str
+    """Packages with their versions, a line each, or what to install."""
+    can_make: bool
+    runtime: str
+    can_run: bool
+    exceptions: tuple[tuple[str, str], ...]
+    """Families that it cannot hold, with the reason."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Check:
     """One thing looked at."""
@@ -40,12 +60,36 @@ def examine() -> tuple[Environment, tuple[Check, ...]]:
     """Try every dependency and runtime; returns the environment and the checks in order."""
     checks = [_imports(name) for name in REQUIRED]
     for name, available in availabilities().items():
-        checks.append(Check(name=f"runtime {name}", ok=available.ok, detail=available.version or available.reason))
+        detail = " ".join(filter(None, (available.version, available.reason)))
+        checks.append(Check(name=f"runtime {name}", ok=available.ok, detail=detail, required=name in CORE_RUNTIMES))
     for module, (package, extra, purpose) in OPTIONAL.items():
         checks.append(_optional(module, package, extra, purpose))
     checks.append(_accelerator())
     checks.append(_cache())
     return capture_environment(), tuple(checks)
+
+
+def format_support() -> tuple[FormatSupport, ...]:
+    """Return the support matrix: every export format with its precisions, its packages and the families that it cannot hold."""
+    found = []
+    for exporter in EXPORTERS.values():
+        packages = [(sdk.package, sdk.availability()) for sdk in exporter.sdks]
+        lacking = [each.reason for _, each in packages if not each.ok]
+        versions = "\n".join(f"{package} {each.version}" for package, each in packages)
+        found.append(
+            FormatSupport(
+                format=exporter.format,
+                precisions=tuple(exporter.precisions),
+                made_with="\n".join(lacking) or versions,
+                can_make=not lacking,
+                runtime=exporter.runtime,
+                can_run=get_runtime(exporter.runtime).availability().ok,
+                exceptions=tuple(
+                    (family, why) for (family, name), why in EXCEPTIONS.items() if name == exporter.format
+                ),
+            )
+        )
+    return tuple(found)
 
 
 def _imports(module: str) -> Check:

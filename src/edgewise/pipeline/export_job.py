@@ -1,11 +1,18 @@
-"""`export`: one file from a trained model, or from a model by name."""
+"""`export`: files from a trained model, or from a model by name."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
+from edgewise.data.dataset import Dataset
+from edgewise.deploy.answers import Images
 from edgewise.deploy.export import export
-from edgewise.errors import ConfigError, InputError, shown
+from edgewise.deploy.exporters.registry import EXPORTERS, check_precision, get_exporter
+from edgewise.deploy.verify import Labelled
+from edgewise.errors import ConfigError, ExportError, InputError, MissingExtraError, OutputError, shown, unknown_name
 from edgewise.models.factory import create_model
 from edgewise.models.resolve import is_model_name, resolve
 from edgewise.pipeline.datasets import open_named
@@ -19,67 +26,180 @@ from edgewise.records.run import Job
 from edgewise.train.run_folder import RunFolder
 
 
+@dataclass(frozen=True, kw_only=True)
+class ExportRequest:
+    """What to export, and how it is judged."""
+
+    source: str
+    """A run's folder or its best.safetensors; or what `models.resolve` takes: ``NAME.TAG`` for published weights, a name, a spec
+    file or ``timm:NAME`` for fresh ones."""
+    precision: str = "fp32"
+    data: str | None = None
+    """Real images; by default the data set that a run's folder names, where it is still there."""
+    max_drop: float = 0.01
+    """Accepted fall of a reduced precision's top-1, as a fraction."""
+    force: bool = False
+    """Replace an earlier export of another model."""
+    img_size: int | None = None
+    """Side in pixels of a model by name; its own by default."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What became of one format."""
+
+    format: str
+    folder: Path
+    artifact: Artifact | None
+    reason: str = ""
+    """Why there is none."""
+    missing: bool = False
+    """Whether the reason is a package that is not installed."""
+
+
 def export_run(
-    source: str,
+    request: ExportRequest,
     out_dir: Path,
-    *,
     format: str = "onnx",  # noqa: A002
-    precision: str = "fp32",
-    data: str | None = None,
-    max_drop: float = 0.01,
-    force: bool = False,
-    img_size: int | None = None,
     listener: JobListener | None = None,
 ) -> Artifact:
     """Export a run's best model, or a model by name, into ``out_dir`` and verify it.
 
     Args:
-        source: a run's folder or its best.safetensors; or what `models.resolve` takes: ``NAME.TAG`` for published weights, a
-            name, a spec file or ``timm:NAME`` for fresh ones.
+        request: what to export.
         out_dir: a new folder, or an earlier export's.
         format: as in ``onnx``.
-        precision: ``fp32`` or ``int8``.
-        data: real images; by default the data set that a run's folder names, where it is still there.
-        max_drop: accepted fall of an int8 file's top-1, as a fraction.
-        force: replace an earlier export of another model.
-        img_size: side in pixels of a model by name; its own by default.
         listener: hears of it.
 
     Raises:
         InputError: something given cannot be used; int8 without images.
         ExportError: the file could not be made, or does not answer like the model; nothing was written.
     """
-    trained = _loaded(source, img_size, listener or JobListener())
-    data = data or _data_of(source)
-    if data is None:
-        if precision == "int8":
+    check_precision(get_exporter(format), request.precision)
+    return Exporting.prepared(request, listener or JobListener()).write(out_dir, format, request.precision)
+
+
+def export_formats(
+    request: ExportRequest, out_dir: Path, formats: Sequence[str], listener: JobListener | None = None
+) -> list[Outcome]:
+    """Export into ``out_dir/FORMAT-PRECISION`` for each of ``formats``; what cannot be made is told, and the rest goes on.
+
+    Raises:
+        InputError: something given cannot be used, by any format.
+    """
+    listener = listener or JobListener()
+    for name in formats:
+        check_precision(get_exporter(name), request.precision)
+    exporting = Exporting.prepared(request, listener)
+    try:
+        out_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{shown(out_dir)} cannot be written: {error.strerror}") from error
+    outcomes = []
+    for number, name in enumerate(formats):
+        listener.on_progress(number, len(formats))
+        listener.on_stage(f"Exporting {name}")
+        folder = out_dir / f"{name}-{request.precision}"
+        try:
+            artifact = exporting.write(folder, name, request.precision)
+            outcomes.append(Outcome(format=name, folder=folder, artifact=artifact))
+        except (ExportError, MissingExtraError) as error:
+            missing = isinstance(error, MissingExtraError)
+            outcomes.append(Outcome(format=name, folder=folder, artifact=None, reason=str(error), missing=missing))
+    listener.on_progress(len(formats), len(formats))
+    return outcomes
+
+
+def formats_with(precision: str) -> list[str]:
+    """Return the formats that have ``precision``.
+
+    Raises:
+        UnknownNameError: none has; those that there are are listed.
+    """
+    found = [name for name, exporter in EXPORTERS.items() if precision in exporter.precisions]
+    if not found:
+        raise unknown_name("precision", precision, sorted({each for e in EXPORTERS.values() for each in e.precisions}))
+    return found
+
+
+@dataclass(kw_only=True)
+class Exporting:
+    """A model with the images that its files are judged on; they are read once, when they are needed."""
+
+    request: ExportRequest
+    trained: Trained
+
+    @classmethod
+    def prepared(cls, request: ExportRequest, listener: JobListener) -> Exporting:
+        """Load the model of ``request``.
+
+        Raises:
+            InputError: something given cannot be used.
+        """
+        return cls(request=request, trained=_loaded(request.source, request.img_size, listener))
+
+    @cached_property
+    def dataset(self) -> Dataset | None:
+        """Return the images that the request or the run's folder names; None where there are none."""
+        data = self.request.data or _data_of(self.request.source)
+        return None if data is None else open_named(data)
+
+    @cached_property
+    def real(self) -> Images | None:
+        """Return images to compare answers on."""
+        return (
+            None if self.dataset is None else images_of(spread(self.dataset.val, NUM_REAL), self.trained.preprocessing)
+        )
+
+    @cached_property
+    def labelled(self) -> Labelled | None:
+        """Return what gives labelled images, where their classes are the model's."""
+        if self.dataset is None or self.dataset.labels != self.trained.labels:
+            return None
+        return array_batches(self.dataset.val, self.trained.preprocessing)
+
+    @cached_property
+    def calibration(self) -> Images | None:
+        """Return images to calibrate on."""
+        if self.dataset is None:
+            return None
+        return images_of(spread(self.dataset.train, NUM_CALIBRATION), self.trained.preprocessing)
+
+    def write(
+        self, out_dir: Path, format_: str, precision: str = "fp32", *, batch: int = 1, judge: bool = True
+    ) -> Artifact:
+        """Export one file.
+
+        Args:
+            out_dir: a new folder, or an earlier export's.
+            format_: as in ``onnx``.
+            precision: one that the format has.
+            batch: images a call, where the format has a fixed batch.
+            judge: whether a reduced precision without images to judge it on is refused; else it is written, not verified.
+
+        Raises:
+            InputError: int8 without images.
+            ExportError: the file could not be made, or does not answer like the model; nothing was written.
+        """
+        if precision == "int8" and self.dataset is None:
             raise InputError("int8 needs real images to calibrate with: give --data FOLDER")
+        trained = self.trained
         return export(
             trained.model,
             out_dir,
-            format=format,
+            format=format_,
             precision=precision,
             preprocessing=trained.preprocessing,
             labels=trained.labels,
             model_name=trained.name,
-            force=force,
+            real=self.real,
+            labelled=self.labelled,
+            calibration=self.calibration if precision == "int8" else None,
+            max_drop=self.request.max_drop,
+            force=self.request.force,
+            verify=judge or precision == "fp32" or self.labelled is not None,
+            batch=batch,
         )
-    dataset = open_named(data)
-    recipe = trained.preprocessing
-    return export(
-        trained.model,
-        out_dir,
-        format=format,
-        precision=precision,
-        preprocessing=recipe,
-        labels=trained.labels,
-        model_name=trained.name,
-        real=images_of(spread(dataset.val, NUM_REAL), recipe),
-        labelled=array_batches(dataset.val, recipe) if dataset.labels == trained.labels else None,
-        calibration=images_of(spread(dataset.train, NUM_CALIBRATION), recipe) if precision == "int8" else None,
-        max_drop=max_drop,
-        force=force,
-    )
 
 
 def _loaded(source: str, img_size: int | None, listener: JobListener) -> Trained:

@@ -79,6 +79,8 @@ class VerificationRecord(Record):
     """The comparison of a reloaded file with the model that it was made from."""
 
     runtime: str
+    kind: Literal["answers", "structure"] = "answers"
+    """``structure``: inputs, outputs and weights alone were compared, since the runtime does not exist for this platform."""
     passed: bool
     tolerance: float
     """Accepted `max_abs_diff` as a share of the largest absolute logit; 0 where top-1 decides (int8)."""
@@ -103,7 +105,7 @@ class Artifact(Record):
     """Names beside `artifact.json`; the first is the one to open."""
     file_bytes: int
     sha256: str
-    """Of the first file."""
+    """Of the file; of several, or of a folder, that of their names and sha256 in turn."""
     model: str
     input: InputSpec
     num_classes: int

@@ -163,7 +163,11 @@ def test_failed_conversion_is_one_line_and_leaves_nothing(trained, tmp_path, mon
 @pytest.mark.parametrize(
     ("settings", "error", "message"),
     [
-        ({"format": "onxx"}, UnknownNameError, r"unknown format 'onxx'; did you mean 'onnx'\? accepted: onnx, pt2"),
+        (
+            {"format": "onxx"},
+            UnknownNameError,
+            r"unknown format 'onxx'; did you mean 'onnx'\? accepted: mlpackage, ncnn, onnx, openvino",
+        ),
         ({"precision": "int9"}, UnknownNameError, r"unknown onnx precision 'int9'; did you mean 'int8'\?"),
         ({"format": "pt2", "precision": "int8"}, UnknownNameError, r"unknown pt2 precision 'int8'; accepted: fp32"),
         ({"model_name": "../x"}, InputError, r"model name '\.\./x' cannot name a file"),

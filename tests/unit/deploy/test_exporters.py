@@ -32,14 +32,16 @@ def program(*, dynamic_batch: bool) -> torch.export.ExportedProgram:
 def test_table_is_consistent():
     for name, exporter in EXPORTERS.items():
         assert exporter.format == name
-        assert exporter.suffix == f".{name}"
+        assert exporter.suffix == {"openvino": ".xml", "ncnn": ".param"}.get(name, f".{name}")
+        assert get_exporter(exporter.runtime) is exporter
         assert exporter.precisions[0] == "fp32"
         assert name in get_runtime(exporter.runtime).formats
 
 
 def test_unknown_format_is_suggested():
-    with pytest.raises(UnknownNameError, match=r"unknown format 'pt'; did you mean 'pt2'\? accepted: onnx, pt2"):
-        get_exporter("pt")
+    with pytest.raises(UnknownNameError, match="unknown format 'tflit'; did you mean 'tflite'") as caught:
+        get_exporter("tflit")
+    assert str(caught.value).endswith("accepted: mlpackage, ncnn, onnx, openvino, pt2, pte, tflite")
 
 
 def test_fixed_batch_onnx_has_one_fixed_shape(tmp_path, capfd):

@@ -127,14 +127,17 @@ def test_torch_gives_the_number_of_threads_back(pt2):
 
 
 def test_names_are_those_of_the_table():
-    assert set(RUNTIMES) == {"onnxruntime", "torch"}
+    assert set(RUNTIMES) == {"onnxruntime", "openvino", "litert", "executorch", "ncnn", "coreml", "torch"}
     assert all(runtime.name == name for name, runtime in RUNTIMES.items())
     with pytest.raises(UnknownNameError, match=r"^unknown runtime 'onnx-runtime'; did you mean 'onnxruntime'"):
         get_runtime("onnx-runtime")
 
 
 def test_availability_tells_versions_and_what_to_install():
-    assert all(one.ok and one.version for one in availabilities().values())
+    found = availabilities()
+    assert all(one.version for one in found.values())
+    assert [name for name, one in found.items() if not one.ok] == ([] if sys.platform == "darwin" else ["coreml"])
+    assert found["coreml"].ok or found["coreml"].reason == "runs on macOS alone; packages are made here, not run"
     absent = Sdk(package="no-such-sdk", module="no_such_sdk", install="'edgewise[no]'")
     assert absent.availability().reason == "no-such-sdk is not installed: pip install 'edgewise[no]'"
     with pytest.raises(
@@ -146,7 +149,7 @@ def test_availability_tells_versions_and_what_to_install():
 def test_the_registry_imports_no_sdk():
     code = (
         "import sys, edgewise.deploy.runtimes.registry as registry; registry.availabilities()\n"
-        "print({'torch', 'onnxruntime', 'onnx'} & set(sys.modules))"
+        "print({'torch', 'onnxruntime', 'onnx', 'openvino', 'ai_edge_litert', 'executorch', 'ncnn', 'coremltools'} & set(sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout.strip() == b"set()"
 
@@ -173,14 +176,16 @@ def test_other_files_are_refused_by_content(tmp_path, content):
     path = tmp_path / "model.onnx"
     path.write_bytes(content)
     for load in (runtime_for, lambda p: get_runtime("onnxruntime").load(p, OPTIONS)):
-        with pytest.raises(InputError, match=r"model\.onnx' is no model file by its content; accepted: onnx, pt2$"):
+        with pytest.raises(
+            InputError, match=r"model\.onnx' is no model file by its content; accepted: \.onnx, \.pt2, \.tflite, "
+        ):
             load(path)
 
 
 def test_missing_files_folders_and_wrong_runtimes_are_refused(tmp_path, onnx_file, pt2):
     with pytest.raises(InputError, match=r"nix\.onnx' cannot be read: No such file or directory$"):
         runtime_for(tmp_path / "nix.onnx")
-    with pytest.raises(InputError, match=r"is a folder; give a model file \(\.pt2, \.onnx\)$"):
+    with pytest.raises(InputError, match=r"is a folder; give a model file \(\.onnx, \.pt2, \.tflite, "):
         runtime_for(tmp_path)
     with pytest.raises(InputError, match=r"is a \.onnx file; torch runs \.pt2$"):
         get_runtime("torch").load(onnx_file, OPTIONS)

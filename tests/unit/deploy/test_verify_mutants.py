@@ -271,3 +271,25 @@ def test_real_images_of_another_shape_are_refused(fp32, trained):
             preprocessing=PREPROCESSING,
             real=trained.real[:, :, :8, :8],
         )
+
+
+class Magnifying(nn.Module):
+    """Adds 1e4 to its answers and takes it off again: float32's last bit becomes a share of 1e-4 and more of what is left."""
+
+    def __init__(self, offset: float):
+        super().__init__()
+        torch.manual_seed(0)
+        self.linear = nn.Linear(3 * 16 * 16, 10)
+        self.offset = offset
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.linear(x.flatten(1)) + self.offset - self.offset
+
+
+def test_a_model_that_magnifies_its_own_rounding_is_no_wrong_file(monkeypatch):
+    monkeypatch.setattr(verify_module, "get_runtime", lambda _: ModuleRuntime(Magnifying(0.0)))
+    record = verify(Path("none"), Magnifying(1e4), runtime="fake", preprocessing=PREPROCESSING)
+    assert max(check.max_abs_diff / check.max_abs_logit for check in record.checks) > verify_module.TOLERANCE
+    assert record.passed, record.reason
+    monkeypatch.setattr(verify_module, "ROUNDING", 0.0)
+    assert not verify(Path("none"), Magnifying(1e4), runtime="fake", preprocessing=PREPROCESSING).passed

@@ -12,6 +12,7 @@ from torch.export import ExportedProgram
 
 from edgewise.deploy.exporters.protocol import ExportOptions
 from edgewise.deploy.quantise import quantise_onnx
+from edgewise.deploy.runtimes.sdk import Sdk
 from edgewise.errors import ExportError
 
 BATCH_SYMBOL = "batch"
@@ -24,6 +25,8 @@ class OnnxExporter:
     suffix = ".onnx"
     precisions = ("fp32", "int8")
     runtime = "onnxruntime"
+    sdks = (Sdk(package="onnxscript", module="onnxscript", install="onnxscript"),)
+    can_batch = batches_by_default = True
 
     def export(self, program: ExportedProgram, path: Path, options: ExportOptions) -> None:
         """Write ``program`` to ``path``.

@@ -7,7 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
 from torch.export import ExportedProgram
+
+from edgewise.deploy.runtimes.sdk import Sdk
+from edgewise.errors import InputError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +26,17 @@ class ExportOptions:
     """Travels inside the file."""
     calibration: Path | None = None
     """A ``.npy`` file of normalised real images (N, C, H, W), float32; needed by ``int8``."""
+
+    def calibration_images(self) -> NDArray[np.float32]:
+        """Return the images to calibrate on, read as they are used.
+
+        Raises:
+            InputError: there are none.
+        """
+        if self.calibration is None:
+            raise InputError(f"{self.precision} needs real images to calibrate on; none were given")
+        images: NDArray[np.float32] = np.load(self.calibration, mmap_mode="r", allow_pickle=False)
+        return images
 
 
 class Exporter(Protocol):
@@ -46,6 +62,28 @@ class Exporter(Protocol):
         """The runtime in which its files are verified."""
         ...
 
+    @property
+    def sdks(self) -> tuple[Sdk, ...]:
+        """The packages that it needs."""
+        ...
+
+    @property
+    def can_batch(self) -> bool:
+        """Whether its files may take any batch size; else it is fixed."""
+        ...
+
+    @property
+    def batches_by_default(self) -> bool:
+        """Whether they do where nobody said, as it costs no speed."""
+        ...
+
     def export(self, program: ExportedProgram, path: Path, options: ExportOptions) -> None:
         """Write ``program`` to ``path``; called in a process of its own, so SDK errors may pass as they are."""
         ...
+
+
+def input_shape(program: ExportedProgram) -> tuple[int | None, ...]:
+    """Return (N, C, H, W) of the one input of ``program``; None is a dynamic size."""
+    inputs = set(program.graph_signature.user_inputs)
+    value = next(node.meta["val"] for node in program.graph.nodes if node.op == "placeholder" and node.name in inputs)
+    return tuple(size if isinstance(size, int) else None for size in value.shape)

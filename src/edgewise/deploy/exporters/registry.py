@@ -5,23 +5,50 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from edgewise.deploy.exporters.coreml import CoreMlExporter
+from edgewise.deploy.exporters.executorch import ExecuTorchExporter
+from edgewise.deploy.exporters.litert import LiteRtExporter
+from edgewise.deploy.exporters.ncnn import NcnnExporter
 from edgewise.deploy.exporters.onnx import OnnxExporter
+from edgewise.deploy.exporters.openvino import OpenVinoExporter
 from edgewise.deploy.exporters.protocol import Exporter
 from edgewise.deploy.exporters.torch_export import TorchExporter
-from edgewise.errors import unknown_name
+from edgewise.errors import MissingExtraError, unknown_name
 
-EXPORTERS: Mapping[str, Exporter] = MappingProxyType({"onnx": OnnxExporter(), "pt2": TorchExporter()})
+_ALL: tuple[Exporter, ...] = (
+    OnnxExporter(),
+    OpenVinoExporter(),
+    LiteRtExporter(),
+    ExecuTorchExporter(),
+    NcnnExporter(),
+    CoreMlExporter(),
+    TorchExporter(),
+)
+EXPORTERS: Mapping[str, Exporter] = MappingProxyType({each.format: each for each in _ALL})
+_BY_RUNTIME: Mapping[str, Exporter] = MappingProxyType({each.runtime: each for each in _ALL})
 
 
 def get_exporter(name: str) -> Exporter:
-    """Return the exporter of format ``name``.
+    """Return the exporter of format ``name``, or of the files of the runtime ``name``, as in ``litert`` for ``tflite``.
 
     Raises:
         UnknownNameError: there is no such format; the nearest name is suggested.
     """
-    if name not in EXPORTERS:
+    found = EXPORTERS.get(name) or _BY_RUNTIME.get(name)
+    if found is None:
         raise unknown_name("format", name, EXPORTERS)
-    return EXPORTERS[name]
+    return found
+
+
+def check_installed(exporter: Exporter) -> None:
+    """Refuse an exporter whose packages are not installed.
+
+    Raises:
+        MissingExtraError: one is not; the message says what to install.
+    """
+    for sdk in exporter.sdks:
+        if not sdk.availability().ok:
+            raise MissingExtraError(f"{exporter.format} files need {sdk.package}: pip install {sdk.install}")
 
 
 def check_precision(exporter: Exporter, precision: str) -> None:

@@ -9,6 +9,7 @@ import torch
 from torch.export import ExportedProgram
 
 from edgewise.deploy.exporters.protocol import ExportOptions
+from edgewise.deploy.runtimes.sdk import Sdk
 
 
 class TorchExporter:
@@ -18,6 +19,8 @@ class TorchExporter:
     suffix = ".pt2"
     precisions = ("fp32",)
     runtime = "torch"
+    sdks = (Sdk(package="torch", module="torch", install="torch"),)
+    can_batch = batches_by_default = True
 
     def export(self, program: ExportedProgram, path: Path, options: ExportOptions) -> None:
         """Write ``program`` to ``path``."""

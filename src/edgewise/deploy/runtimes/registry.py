@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Protocol
 
+from edgewise.deploy.runtimes.coreml import CoreMl
+from edgewise.deploy.runtimes.executorch import ExecuTorch
 from edgewise.deploy.runtimes.formats import format_of
+from edgewise.deploy.runtimes.litert import LiteRt
+from edgewise.deploy.runtimes.ncnn import Ncnn
 from edgewise.deploy.runtimes.onnxruntime import OnnxRuntime
+from edgewise.deploy.runtimes.openvino import OpenVino
 from edgewise.deploy.runtimes.protocol import Availability, Runtime
 from edgewise.deploy.runtimes.sdk import Sdk
 from edgewise.deploy.runtimes.torch import TorchRuntime
@@ -24,7 +30,16 @@ class InstalledRuntime(Runtime, Protocol):
         ...
 
 
-RUNTIMES: Mapping[str, InstalledRuntime] = MappingProxyType({"onnxruntime": OnnxRuntime(), "torch": TorchRuntime()})
+_ALL: tuple[InstalledRuntime, ...] = (
+    OnnxRuntime(),
+    OpenVino(),
+    LiteRt(),
+    ExecuTorch(),
+    Ncnn(),
+    CoreMl(),
+    TorchRuntime(),
+)
+RUNTIMES: Mapping[str, InstalledRuntime] = MappingProxyType({each.name: each for each in _ALL})
 
 
 def get_runtime(name: str) -> InstalledRuntime:
@@ -49,6 +64,11 @@ def runtime_for(path: Path) -> InstalledRuntime:
         if found in runtime.formats:
             return runtime
     raise InputError(f"{shown(path)} is a .{found} file, which no runtime here loads")
+
+
+def can_run(name: str) -> bool:
+    """Say whether the runtime called ``name`` exists for this platform, installed or not."""
+    return name != CoreMl.name or sys.platform == "darwin"
 
 
 def availabilities() -> dict[str, Availability]:

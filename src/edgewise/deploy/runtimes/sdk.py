@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from importlib import metadata
 
 from edgewise.deploy.runtimes.protocol import Availability
+from edgewise.deploy.runtimes.quiet import quiet
 from edgewise.errors import MissingExtraError
 
 
@@ -39,7 +40,8 @@ class Sdk:
             MissingExtraError: it is not installed, or its import fails.
         """
         try:
-            importlib.import_module(self.module)
+            with quiet():
+                importlib.import_module(self.module)
         except ImportError as error:
             raise MissingExtraError(
                 f"{self.package} cannot be imported ({one_line(error)}): pip install {self.install}"

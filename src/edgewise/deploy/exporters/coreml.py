@@ -1,0 +1,48 @@
+"""Core ML packages through coremltools."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from torch.export import ExportedProgram
+
+from edgewise.deploy.exporters.protocol import ExportOptions
+from edgewise.deploy.runtimes.sdk import Sdk
+
+OWN_FIELDS = {"author": "author", "license": "license", "version": "version"}
+"""Metadata that the format has a field for, by the name of ours."""
+
+
+class CoreMlExporter:
+    """Writer of `.mlpackage` folders (ML programs, iOS 17 and macOS 14 upwards) with one input and one output."""
+
+    format = "mlpackage"
+    suffix = ".mlpackage"
+    precisions = ("fp32", "fp16")
+    runtime = "coreml"
+    sdks = (Sdk(package="coremltools", module="coremltools", install="'edgewise[coreml]'"),)
+    can_batch = batches_by_default = False
+
+    def export(self, program: ExportedProgram, path: Path, options: ExportOptions) -> None:
+        """Write ``program`` to the folder ``path``."""
+        import coremltools as ct
+
+        precision = ct.precision.FLOAT32 if options.precision == "fp32" else ct.precision.FLOAT16
+        model: Any = ct.convert(
+            program.run_decompositions({}),
+            convert_to="mlprogram",
+            minimum_deployment_target=ct.target.iOS17,
+            compute_precision=precision,
+            skip_model_load=True,
+        )
+        spec = model.get_spec()
+        ct.utils.rename_feature(spec, spec.description.input[0].name, options.input_name, rename_outputs=False)
+        ct.utils.rename_feature(spec, spec.description.output[0].name, options.output_name, rename_inputs=False)
+        renamed = ct.models.MLModel(spec, weights_dir=model.weights_dir, skip_model_load=True)
+        for key, value in options.metadata.items():
+            if key in OWN_FIELDS:
+                setattr(renamed, OWN_FIELDS[key], value)
+            else:
+                renamed.user_defined_metadata[key] = value
+        renamed.save(str(path))

@@ -1,0 +1,67 @@
+"""LiteRT's `.tflite` files through litert-torch."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.export import ExportedProgram
+
+from edgewise.deploy.exporters.protocol import ExportOptions, input_shape
+from edgewise.deploy.runtimes.sdk import Sdk
+from edgewise.errors import ExportError
+
+METADATA = "metadata.json"
+"""Name in the zip that is appended to the flatbuffer, where TensorFlow Lite keeps associated files."""
+
+
+class LiteRtExporter:
+    """Writer of `.tflite` files with one input (N, C, H, W) of a fixed batch and one output."""
+
+    format = "tflite"
+    suffix = ".tflite"
+    precisions = ("fp32", "int8")
+    runtime = "litert"
+    sdks = (
+        Sdk(package="litert-torch", module="litert_torch", install="'edgewise[litert]'"),
+        Sdk(package="ai-edge-litert", module="ai_edge_litert", install="'edgewise[litert]'"),
+        Sdk(package="ai-edge-quantizer", module="ai_edge_quantizer", install="'edgewise[litert]'"),
+    )
+    can_batch = batches_by_default = False
+
+    def export(self, program: ExportedProgram, path: Path, options: ExportOptions) -> None:
+        """Write ``program`` to ``path``.
+
+        Raises:
+            ExportError: its batch is dynamic.
+        """
+        import litert_torch
+
+        shape = input_shape(program)
+        if None in shape:
+            raise ExportError("tflite files have a fixed batch")
+        example = torch.zeros([size or 1 for size in shape])
+        litert_torch.convert(program.module(), (example,)).export(str(path))
+        if options.precision == "int8":
+            _quantise(path, options.calibration_images())
+        with zipfile.ZipFile(path, "a") as archive:
+            archive.writestr(METADATA, json.dumps(dict(options.metadata), sort_keys=True, ensure_ascii=False))
+
+
+def _quantise(path: Path, images: NDArray[np.float32]) -> None:
+    """Turn weights (per channel) and activations of the file at ``path`` into int8; input and output stay float32."""
+    from ai_edge_litert.interpreter import Interpreter
+    from ai_edge_quantizer import quantizer, recipe
+
+    ((signature, ports),) = Interpreter(str(path)).get_signature_list().items()
+    work = quantizer.Quantizer(str(path))
+    work.load_quantization_recipe(recipe.static_wi8_ai8())
+    for end in (recipe.TFLOperationName.INPUT, recipe.TFLOperationName.OUTPUT):
+        work.update_quantization_recipe(regex=".*", operation_name=end, algorithm_key=recipe.AlgorithmName.NO_QUANTIZE)
+    name = ports["inputs"][0]
+    ranges = work.calibrate({signature: [{name: np.array(image[None])} for image in images]})
+    work.quantize(ranges).export_model(str(path), overwrite=True)

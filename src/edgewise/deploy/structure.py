@@ -1,0 +1,94 @@
+"""What can be proved of a Core ML package where Core ML does not run: its input, its output and its weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch.export import ExportedProgram
+
+from edgewise.deploy.runtimes.quiet import quiet
+from edgewise.deploy.runtimes.sdk import one_line
+from edgewise.records.artifact import Preprocessing, VerificationRecord
+
+MIN_WEIGHTS = 64
+"""Tensors below are passed over: converters fold scalars and reshape small constants as they like."""
+
+
+def verify_structure(
+    path: Path, program: ExportedProgram, *, preprocessing: Preprocessing, num_classes: int
+) -> VerificationRecord:
+    """Reload the package at ``path`` and compare it with ``program``; nothing is computed.
+
+    Args:
+        path: the package.
+        program: what it was made from.
+        preprocessing: tells channels and size of the input.
+        num_classes: of the output.
+
+    Returns:
+        The record; its kind is ``structure``, and `reason` says what differs.
+    """
+    try:
+        with quiet():
+            reason = _difference(path, program, preprocessing, num_classes)
+    except Exception as error:  # noqa: BLE001  whatever coremltools raises on this package means that it does not work
+        reason = f"coremltools cannot read the package: {one_line(error)}"
+    return VerificationRecord(
+        runtime="coreml", kind="structure", passed=not reason, tolerance=0.0, checks=(), batch_sizes=(), reason=reason
+    )
+
+
+def _difference(path: Path, program: ExportedProgram, preprocessing: Preprocessing, num_classes: int) -> str:
+    import coremltools as ct
+
+    description = ct.utils.load_spec(str(path)).description
+    shapes = [tuple(each.type.multiArrayType.shape)[1:] for each in (*description.input, *description.output)]
+    side = preprocessing.img_size
+    wanted = [(len(preprocessing.mean), side, side), (num_classes,)]
+    if shapes != wanted:
+        return f"input and output are {shapes}; must be {wanted}"
+    held = {_fingerprint(value) for value in _constants(path)}
+    for name, parameter in _weights(program).items():
+        if _fingerprint(parameter) not in held:
+            return f"the weights {name} are not in the package as they are in the model"
+    return ""
+
+
+def _weights(program: ExportedProgram) -> dict[str, np.ndarray[Any, Any]]:
+    """Return the parameters that meet the image in some operator; converters compute the rest in advance, as what tokens start from."""
+    names = program.graph_signature.inputs_to_parameters
+    live = set(program.graph_signature.user_inputs)
+    found = {}
+    for node in program.graph.nodes:
+        sources = [each.name for each in node.all_input_nodes]
+        if node.op != "call_function" or not live.intersection(sources):
+            continue
+        live.add(node.name)
+        for each in sources:
+            if each in names and program.state_dict[names[each]].numel() >= MIN_WEIGHTS:
+                found[names[each]] = program.state_dict[names[each]].detach().numpy()
+    return found
+
+
+def _constants(path: Path) -> list[np.ndarray[Any, Any]]:
+    """Return the tensors that the package's program holds."""
+    import coremltools as ct
+    from coremltools.converters.mil.frontend.milproto import load as milproto
+
+    spec = ct.utils.load_spec(str(path))
+    weights = path / "Data" / "com.apple.CoreML" / "weights"
+    program = milproto.load(spec, spec.specificationVersion, str(weights))
+    values = [op.val.val for op in program.functions["main"].find_ops(op_type="const")]
+    return [value for value in values if isinstance(value, np.ndarray) and value.size >= MIN_WEIGHTS]
+
+
+def _fingerprint(values: np.ndarray[Any, Any]) -> tuple[int, float]:
+    """Return what tells tensors apart whatever their order and shape, to half precision's digits.
+
+    A common factor changes nothing: converters fold scales, such as attention's, into weights.
+    """
+    exact = values.astype(np.float64).ravel()
+    largest = np.abs(exact).max()
+    return exact.size, float(f"{((exact / largest) ** 2).sum():.2e}") if largest > 0 else 0.0

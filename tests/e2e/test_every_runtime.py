@@ -1,0 +1,68 @@
+"""One trained run through every format and runtime of this machine, by the command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edgewise.deploy.exporters.registry import EXPORTERS
+
+
+def test_export_to_all_formats(cli, fitted) -> None:
+    found = cli("export", fitted.run, "--format", "all", "--out", "deployed", "--json")
+    assert found.code == 0, found.err
+    rows = {row["format"]: row for row in found.json()}
+    assert rows.keys() == EXPORTERS.keys()
+    for name, row in rows.items():
+        assert row["artifact"]["verification"]["passed"], name
+        assert row["artifact"]["labels"] == ["blue", "green", "red"]
+        assert (Path("deployed") / f"{name}-fp32" / row["artifact"]["files"][0]).exists()
+        if name != "mlpackage":
+            answers = cli("val", Path("deployed") / f"{name}-fp32", fitted.data, "--json")
+            assert answers.code == 0, answers.err
+            assert answers.json()["top1"] == pytest.approx(
+                row["artifact"]["verification"]["top1_model"] or 1.0, abs=0.2
+            )
+    shown = cli("export", fitted.run, "--format", "openvino,ncnn", "--out", "two")
+    assert shown.code == 0, shown.err
+    assert "difference: the largest of all inputs" in shown.err
+    assert len([line for line in shown.out.splitlines() if "openvino" in line or "ncnn" in line]) >= 2
+
+
+def test_predict_answers_alike_in_every_runtime(cli, fitted) -> None:
+    picture = next((fitted.data / "red").glob("*.png"))
+    answers = []
+    for format_ in ("onnx", "openvino", "tflite"):
+        assert cli("export", fitted.run, "--format", format_, "--out", format_).code == 0
+        found = cli("predict", format_, picture, "--json", "--no-draw")
+        assert found.code == 0, found.err
+        answers.append([(top["label"], round(top["probability"], 3)) for top in found.json()[0]["top"]])
+    assert answers[0] == answers[1] == answers[2]
+
+
+def test_bench_over_runtimes_precisions_and_threads(cli, fitted) -> None:
+    found = cli("bench", fitted.run, "--runtime", "onnxruntime,litert", "--precision", "fp32,int8", "--json")
+    assert found.code == 0, found.err
+    cases = [(row["runtime"], row["precision"], row["threads"]) for row in found.json()]
+    assert cases == [
+        ("onnxruntime", "fp32", 1),
+        ("onnxruntime", "int8", 1),
+        ("litert", "fp32", 1),
+        ("litert", "int8", 1),
+    ]
+    assert all(row["latency_ms"] > 0 for row in found.json())
+
+
+def test_what_cannot_be_exported_is_left_out(cli, fitted) -> None:
+    found = cli("bench", "mobilenetv4_conv_small", "--img-size", "32", "--runtime", "onnxruntime", "--precision", "all")
+    assert found.code == 0, found.err
+    assert "onnx int8 is left out: int8 needs real images to calibrate with: give --data FOLDER" in found.err
+    assert "mobilenetv4_conv_small fp32" in found.out
+
+
+def test_the_support_matrix(cli) -> None:
+    rows = cli("doctor", "--matrix", "--json").json()
+    assert [row["format"] for row in rows] == list(EXPORTERS)
+    assert all(row["can_make"] for row in rows)
+    assert "executorch" in cli("doctor", "--matrix").out
