@@ -66,3 +66,21 @@ def test_the_support_matrix(cli) -> None:
     assert [row["format"] for row in rows] == list(EXPORTERS)
     assert all(row["can_make"] for row in rows)
     assert "executorch" in cli("doctor", "--matrix").out
+
+
+def test_compare_two_runtimes(cli, fitted) -> None:
+    found = cli("compare", fitted.run, "--runtime", "onnxruntime,torch", "--json")
+    assert found.code == 0, found.err
+    answer = found.json()
+    assert [each["runtime"] for each in answer["measurements"]] == ["onnxruntime", "torch"]
+    assert answer["outcome"] in ("slower", "not comparable")
+    assert answer["ratio"] > 1, "torch is never the faster one on so small a network"
+    assert answer["paired"]
+    assert "(torch)" in answer["text"]
+    assert "(onnxruntime)" in answer["text"]
+
+
+def test_compare_needs_two(cli, fitted) -> None:
+    found = cli("compare", fitted.onnx)
+    assert found.code == 2
+    assert found.error_line.startswith("error: 2 cases are needed, these are 1: ")

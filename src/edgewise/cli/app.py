@@ -6,11 +6,14 @@ import re
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from edgewise.errors import ConfigError, InputError
+
+if TYPE_CHECKING:
+    from edgewise.pipeline.bench_job import How
 
 app = typer.Typer(
     name="edgewise",
@@ -55,6 +58,13 @@ Runtime = Annotated[str, typer.Option(help="Runtime that the model is for: onnxr
 Threads = Annotated[int, typer.Option(help="Threads of the deployed model.")]
 Recipe = Annotated[str | None, typer.Option(help="A named recipe; by default one for your own pictures.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print results only.")]
+BenchRuntime = Annotated[
+    str | None, typer.Option(help="Runtimes for models and runs, with commas; all; by default onnxruntime.")
+]
+BenchPrecision = Annotated[str, typer.Option(help="Precisions of models and runs, with commas; all.")]
+BenchThreads = Annotated[str, typer.Option(help="Threads of one call; several with commas.")]
+BenchBatch = Annotated[int, typer.Option(help="Images a call.")]
+BenchData = Annotated[str | None, typer.Option(help="Real images, which int8 needs.")]
 ValShare = Annotated[float, typer.Option(help="Share that validates where the data has no val/ folder.")]
 TRAIN_PANEL = "Training settings (default: the recipe's)"
 
@@ -356,33 +366,47 @@ def bench(
     what: Annotated[
         list[str], typer.Argument(help="Model names, FILE.yaml, timm:NAME, runs, exported files or folders.")
     ],
-    runtime: Annotated[
-        str | None, typer.Option(help="Runtimes for models and runs, with commas; all; by default onnxruntime.")
-    ] = None,
-    precision: Annotated[str, typer.Option(help="Precisions of models and runs, with commas; all.")] = "fp32",
-    threads: Annotated[str, typer.Option(help="Threads of one call; several with commas.")] = "1",
-    batch: Annotated[int, typer.Option(help="Images a call.")] = 1,
+    runtime: BenchRuntime = None,
+    precision: BenchPrecision = "fp32",
+    threads: BenchThreads = "1",
+    batch: BenchBatch = 1,
     img_size: ImgSize = None,
-    data: Annotated[str | None, typer.Option(help="Real images, which int8 needs.")] = None,
+    data: BenchData = None,
     json: Json = False,
 ) -> None:
     """Measure latency: fresh pinned processes, interleaved blocks, 95 % interval, and a verdict."""
     from edgewise.cli.progress import TerminalListener
     from edgewise.cli.render import render_measurements
     from edgewise.cli.terminal import notes
-    from edgewise.pipeline.bench_job import How, bench_all
+    from edgewise.pipeline.bench_job import bench_all
 
-    how = How(
-        runtimes=_several(runtime or ""),
-        precisions=_several(precision),
-        threads=tuple(_whole("threads", each) for each in _several(threads)),
-        batch=batch,
-        img_size=img_size,
-        data=data,
-    )
+    how = _how(runtime, precision, threads, batch, img_size, data)
     with TerminalListener(notes(), quiet=json) as listener:
         found = bench_all(what, how, listener=listener)
     render_measurements(found, as_json=json)
+
+
+@app.command(epilog="Example: edgewise compare mobilenetv4_conv_small --runtime onnxruntime,openvino")
+def compare(
+    what: Annotated[list[str], typer.Argument(help="A and B, as for bench; or A alone, in two ways.")],
+    runtime: BenchRuntime = None,
+    precision: BenchPrecision = "fp32",
+    threads: BenchThreads = "1",
+    batch: BenchBatch = 1,
+    img_size: ImgSize = None,
+    data: BenchData = None,
+    json: Json = False,
+) -> None:
+    """Measure two in turns and say whether the second is faster, slower, or no difference shows."""
+    from edgewise.cli.progress import TerminalListener
+    from edgewise.cli.render import render_comparison
+    from edgewise.cli.terminal import notes
+    from edgewise.pipeline.compare_job import compare_two
+
+    how = _how(runtime, precision, threads, batch, img_size, data)
+    with TerminalListener(notes(), quiet=json) as listener:
+        comparison, measured = compare_two(what, how, listener=listener)
+    render_comparison(comparison, measured, as_json=json)
 
 
 @app.command(epilog="Example: edgewise report runs/fit")
@@ -448,6 +472,20 @@ def _required(value: str | None, name: str) -> str:
     if value is None:
         raise ConfigError(f"{name} is missing: give a folder or tar of images, or --resume RUN")
     return value
+
+
+def _how(runtime: str | None, precision: str, threads: str, batch: int, img_size: int | None, data: str | None) -> How:
+    """Return in what ways to measure."""
+    from edgewise.pipeline.bench_job import How
+
+    return How(
+        runtimes=_several(runtime or ""),
+        precisions=_several(precision),
+        threads=tuple(_whole("threads", each) for each in _several(threads)),
+        batch=batch,
+        img_size=img_size,
+        data=data,
+    )
 
 
 def _several(text: str) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from edgewise.report.formatting import format_bytes, format_ms, format_percent, 
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from edgewise.bench.compare import Comparison
     from edgewise.pipeline.doctor import Check, FormatSupport
     from edgewise.pipeline.export_job import Outcome
     from edgewise.pipeline.predict import Answer
@@ -260,6 +261,15 @@ def render_measurements(measurements: Sequence[Measurement], *, as_json: bool) -
         same = [each for each in measurements if each.reason == reason]
         who = f"{same[0].name}: {same[0].verdict}" if len(same) == 1 else f"{len(same)} of {len(measurements)}"
         notes().print(f"{who}: {reason}", style="dim", markup=False, soft_wrap=True)
+
+
+def render_comparison(comparison: Comparison, measured: Sequence[Measurement], *, as_json: bool) -> None:
+    """Show two latencies and what follows from them."""
+    if as_json:
+        print_json(asdict(comparison) | {"measurements": [each.model_dump(mode="json") for each in measured]})
+        return
+    render_measurements(measured, as_json=False)
+    console().print(f"[bold]{plain(comparison.text)}[/]", soft_wrap=True)
 
 
 def render_checks(environment: Environment, checks: Sequence[Check], *, as_json: bool) -> None:

@@ -77,7 +77,9 @@ class How:
         return [each for each in offered if each in self.precisions or ALL in self.precisions]
 
 
-def bench_all(what: Sequence[str], how: How, *, listener: JobListener) -> list[Measurement]:
+def bench_all(
+    what: Sequence[str], how: How, *, listener: JobListener, num_cases: int | None = None
+) -> list[Measurement]:
     """Measure everything in ``what``, interleaved: models (random weights), runs, exported files and folders.
 
     A file that cannot be made is told of and left out, unless nothing else is left.
@@ -86,8 +88,10 @@ def bench_all(what: Sequence[str], how: How, *, listener: JobListener) -> list[M
         what: paths, and what `models.resolve` takes: names, spec files, ``timm:NAME``.
         how: in what ways.
         listener: hears of it.
+        num_cases: refuse to measure another number of cases.
 
     Raises:
+        ConfigError: there are not ``num_cases``.
         InputError: a name or path cannot be used.
         ExportError: no file could be made.
         BenchError: a measurement failed.
@@ -102,6 +106,9 @@ def bench_all(what: Sequence[str], how: How, *, listener: JobListener) -> list[M
         if not files:
             raise ExportError("nothing could be exported, so nothing was measured; the reasons stand above")
         cases = [_with_threads(file, threads, how) for file in files for threads in how.threads]
+        if num_cases is not None and len(cases) != num_cases:
+            listed = ", ".join(f"{case.name} ({case.runtime}, {case.threads})" for case in cases)
+            raise ConfigError(f"{num_cases} cases are needed, these are {len(cases)}: {listed}")
         counts = ", ".join(map(str, how.threads))
         listener.on_stage(
             f"Timing {len(cases)} case{'s' if len(cases) > 1 else ''}, threads {counts}, batch {how.batch}"
