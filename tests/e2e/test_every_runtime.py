@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from edgewise.deploy.exporters.registry import EXPORTERS
 
@@ -39,6 +43,31 @@ def test_predict_answers_alike_in_every_runtime(cli, fitted) -> None:
         assert found.code == 0, found.err
         answers.append([(top["label"], round(top["probability"], 3)) for top in found.json()[0]["top"]])
     assert answers[0] == answers[1] == answers[2]
+
+
+@pytest.mark.parametrize("format_", [name for name in EXPORTERS if name != "mlpackage"])
+def test_the_program_beside_a_file_answers_like_predict(cli, fitted, format_) -> None:
+    """On a photo with sides that no stride divides and an orientation, from another folder, without Edgewise."""
+    from sklearn.datasets import load_sample_image
+
+    photo = Image.fromarray(load_sample_image("flower.jpg")[:401, :307])
+    exif = photo.getexif()
+    exif[0x0112] = 6
+    photo.save("flower.jpg", exif=exif, quality=95)
+    assert cli("export", fitted.run, "--format", format_, "--out", "out").code == 0
+    wanted = cli("predict", next(Path("out").glob(f"*{EXPORTERS[format_].suffix}")), "flower.jpg", "--no-draw")
+    assert wanted.code == 0, wanted.err
+    text = Path("out/predict.py").read_text(encoding="utf-8")
+    assert "edgewise" not in text.lower()
+    found = subprocess.run(
+        [sys.executable, "-I", "out/predict.py", "flower.jpg"], capture_output=True, text=True, check=True
+    )
+    assert _numbers(found.stdout) == pytest.approx(_numbers(wanted.out), abs=0.11)
+    assert [w for w in found.stdout.split() if w.isalpha()] == [w for w in wanted.out.split() if w.isalpha()]
+
+
+def _numbers(text: str) -> list[float]:
+    return [float(each) for each in re.findall(r"(\d+\.\d) ?%", text)]
 
 
 def test_bench_over_runtimes_precisions_and_threads(cli, fitted) -> None:

@@ -76,7 +76,7 @@ def export(
 ) -> Artifact:
     """Fuse, capture, convert and verify ``model``; the folder ``out_dir`` appears only when all of it went well.
 
-    The folder then holds the file, ``artifact.json``, ``labels.txt`` and ``preprocessing.json``. An artifact that was
+    The folder then holds the file, ``artifact.json``, ``labels.txt``, ``preprocessing.json`` and ``predict.py``. An artifact that was
     there before is replaced as a whole, and stays when the new one fails.
 
     Args:

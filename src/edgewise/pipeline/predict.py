@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 from edgewise.data.decode import decode
 from edgewise.data.normalise import normalise
 from edgewise.data.transforms import EvalTransform
+from edgewise.deploy.answers import session_answer
 from edgewise.deploy.artifact_file import load_artifact
+from edgewise.deploy.exporters.registry import EXPORTERS
 from edgewise.deploy.runtimes.protocol import RuntimeOptions
 from edgewise.deploy.runtimes.registry import runtime_for
 from edgewise.errors import DataError, ImageError, InputError, OutputError, shown
@@ -28,7 +30,7 @@ from edgewise.train.run_folder import new_run_folder
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif"})
 """Of the files that are taken from a folder; a file named by itself is judged by content."""
 SAFE = re.compile(r"[^A-Za-z0-9._-]")
-MODEL_SUFFIXES = frozenset({".onnx", ".pt2"})
+MODEL_SUFFIXES = frozenset(exporter.suffix for exporter in EXPORTERS.values())
 
 Run = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 """Normalised images (N, C, S, S) to logits (N, num_classes)."""
@@ -77,11 +79,7 @@ def open_predictor(source: str) -> Predictor:
     if is_exported(path):
         artifact, file = load_artifact(path)
         session = runtime_for(file).load(file, RuntimeOptions(threads=usable_cores()))
-        return Predictor(
-            artifact.labels,
-            artifact.preprocessing,
-            lambda images: np.asarray(session.run([images])[0], dtype=np.float32),
-        )
+        return Predictor(artifact.labels, artifact.preprocessing, session_answer(session, (1,)))
     trained = load_trained(source)
     return Predictor(trained.labels, trained.preprocessing, trained.logits)
 

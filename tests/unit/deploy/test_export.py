@@ -46,6 +46,7 @@ def test_folder_holds_the_whole_artifact(fp32, trained):
     assert sorted(p.name for p in folder.iterdir()) == [
         "artifact.json",
         "labels.txt",
+        "predict.py",
         "preprocessing.json",
         "tiny.onnx",
     ]
