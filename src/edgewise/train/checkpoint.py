@@ -130,12 +130,10 @@ class CheckpointStore:
             fsync_folder(self.folder.parent)
 
     def _free_path(self, step: int) -> Path:
-        path = self.folder / f"step-{step:06d}"
-        attempt = 1
-        while path.exists():
-            attempt += 1
-            path = self.folder / f"step-{step:06d}.{attempt}"
-        return path
+        """Return the folder that sorts behind every stored one of this step, whichever of them have been dropped."""
+        used = [attempt for stored, attempt in map(_order, self._stored()) if stored == step]
+        name = f"step-{step:06d}"
+        return self.folder / (f"{name}.{max(used) + 1}" if used else name)
 
     def _read(self, path: Path) -> Checkpoint:
         checkpoint = read_folder(path)

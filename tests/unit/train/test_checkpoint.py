@@ -118,6 +118,14 @@ def test_a_step_saved_twice_keeps_both_until_dropped_and_loads_the_second(tmp_pa
     assert CheckpointStore(tmp_path).load_latest().state == {"second": True}
 
 
+def test_a_step_saved_again_and_again_keeps_two_and_loads_the_last(tmp_path):
+    """A finished run that is resumed saves its last step once more each time."""
+    for attempt in range(6):
+        assert CheckpointStore(tmp_path).save(20, tensors(attempt), {"attempt": attempt}).ok
+        assert len(names(tmp_path)) == min(2, attempt + 1)
+        assert CheckpointStore(tmp_path).load_latest().state == {"attempt": attempt}
+
+
 def test_a_save_after_going_back_drops_the_damaged_and_the_abandoned_not_the_whole(tmp_path):
     filled(tmp_path, steps=(100, 200))
     (tmp_path / "step-000200/state.json").write_text("{}")
