@@ -12,7 +12,7 @@ TRASHNET_ARGS ?= --max-ms 2 --img-size 128 --time-budget 20m
 CIFAR_ARGS ?= --model mobilenetv4_conv_small --width-mult 0.5 --img-size 32 --time-budget 10m
 
 .DEFAULT_GOAL := help
-.PHONY: help setup quickstart test lint format clean docs bench-zoo bench-matrix \
+.PHONY: help setup quickstart test lint format clean docs bench-zoo bench-build bench-compile bench-battery bench-matrix \
 	bench-startup bench-step bench-quickstart bench-trashnet bench-cifar bench-import
 
 help: ## list the targets
@@ -53,6 +53,15 @@ docs: $(STAMP) ## write the drawings and tables of docs/ again
 
 bench-zoo: $(STAMP) ## speed of every family against timm: forward, training step, fused
 	$(BIN)/python benchmarks/zoo_speed.py
+
+bench-build: $(STAMP) ## every model on the meta device, about 12 minutes
+	$(BIN)/python benchmarks/zoo_build.py
+
+bench-compile: $(STAMP) ## every model through torch.compile without a graph break, about 6 minutes
+	$(BIN)/python benchmarks/compile_zoo.py
+
+bench-battery: $(STAMP) ## wall time of the battery over every model, about 8 minutes
+	$(BIN)/python benchmarks/battery.py
 
 bench-matrix: $(STAMP) ## every family in every export format, about 20 minutes
 	$(BIN)/python benchmarks/export_matrix.py

@@ -26,7 +26,7 @@ def measure(
 
     Args:
         what: an exported file, or a module, which is exported for ``runtime`` into a temporary folder first.
-        runtime: ``onnxruntime`` or ``torch``; ``onnxruntime`` for modules by default, what a file is for otherwise.
+        runtime: as in ``onnxruntime``, ``openvino`` or ``litert``; the first for modules by default, what a file is for otherwise.
         img_size: side in pixels for a module; its own by default, else 224.
         threads: of one call.
         batch: images a call.
@@ -47,7 +47,7 @@ def measure(
     with tempfile.TemporaryDirectory(prefix="edgewise-") as temporary:
         folder = Path(temporary) / "file"
         format_ = get_runtime(runtime).formats[0]
-        artifact = export(what, folder, format=format_, preprocessing=recipe, model_name=name)
+        artifact = export(what, folder, format=format_, preprocessing=recipe, model_name=name, batch=batch)
         return measure_file(
             folder / artifact.files[0],
             runtime=runtime,

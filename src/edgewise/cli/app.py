@@ -54,7 +54,9 @@ TimeBudget = Annotated[
     str | None, typer.Option("--time-budget", "--time", help="End within this time, as in 90s, 20m, 1.5h.")
 ]
 Resume = Annotated[Path | None, typer.Option(help="Go on with the run in this folder.")]
-Runtime = Annotated[str, typer.Option(help="Runtime that the model is for: onnxruntime or torch.")]
+Runtime = Annotated[
+    str, typer.Option(help="Runtime that the model is chosen for, as in onnxruntime, openvino, litert.")
+]
 Threads = Annotated[int, typer.Option(help="Threads of the deployed model.")]
 Recipe = Annotated[str | None, typer.Option(help="A named recipe; by default one for your own pictures.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print results only.")]

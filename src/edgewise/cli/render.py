@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from edgewise.train.run_folder import RunFolder
 
 
+STRUCTURE_ONLY = "its input, output and weights are the model's; answers can be checked on macOS alone"
+
+
 def render_run(folder: RunFolder, run: RunRecord, *, as_json: bool) -> None:
     """Show a finished job: files, best choice, where the report is, and what to do next."""
     from edgewise.report.ranking import best_file_sentence, int8_sentences
@@ -149,6 +152,9 @@ def render_artifact(artifact: Artifact, out_dir: Path, *, as_json: bool) -> None
     proof = artifact.verification
     if proof is None:
         return
+    if proof.kind == "structure":
+        out.print(STRUCTURE_ONLY)
+        return
     table = new_table("inputs", "count>", "max |Δ|>", "max |logit|>", "same top-1>")
     for check in proof.checks:
         table.add_row(
@@ -158,9 +164,6 @@ def render_artifact(artifact: Artifact, out_dir: Path, *, as_json: bool) -> None
             f"{check.max_abs_logit:.3g}",
             format_percent(check.top1_agreement),
         )
-    if proof.kind == "structure":
-        out.print("its input, output and weights are the model's; answers can be checked on macOS alone")
-        return
     out.print(table)
     accuracy = ""
     if proof.top1_file is not None:
@@ -209,14 +212,9 @@ def render_exports(outcomes: Sequence[Outcome], *, as_json: bool) -> None:
     if table.row_count:
         out.print(table)
         notes().print("difference: the largest of all inputs, as a share of the largest logit", style="dim")
-    if any(
-        each.artifact and each.artifact.verification and each.artifact.verification.kind == "structure"
-        for each in outcomes
-    ):
-        out.print(
-            "weights only: input, output and weights are the model's; answers can be checked on macOS alone",
-            style="dim",
-        )
+    proofs = [each.artifact.verification for each in outcomes if each.artifact]
+    if any(proof is not None and proof.kind == "structure" for proof in proofs):
+        out.print(f"weights only: {STRUCTURE_ONLY}", style="dim")
     for each in outcomes:
         if each.artifact is None:
             what = "not installed" if each.missing else "failed"
@@ -229,8 +227,7 @@ def _proof(artifact: Artifact) -> tuple[str, str]:
         return "", ""
     if proof.kind == "structure":
         return "weights only", ""
-    share = max(check.max_abs_diff / max(check.max_abs_logit, 1e-12) for check in proof.checks)
-    return proof.runtime, f"{share:.1g}"
+    return proof.runtime, f"{proof.relative_diff or 0:.1g}"
 
 
 def render_measurements(measurements: Sequence[Measurement], *, as_json: bool) -> None:

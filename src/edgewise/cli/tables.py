@@ -8,8 +8,20 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 FOLDING = frozenset(
-    {"what", "name", "file", "class", "found", "output", "part", "kind", "published weights"}
-    | {"proof", "precisions", "made here with", "families"}
+    {
+        "what",
+        "name",
+        "file",
+        "class",
+        "found",
+        "output",
+        "part",
+        "kind",
+        "published weights",
+        "precisions",
+        "made here with",
+        "families",
+    }
 )
 """Columns whose text may go over several lines where the terminal is narrow; numbers stay whole."""
 

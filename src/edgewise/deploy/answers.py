@@ -43,12 +43,11 @@ def session_answer(session: Session, batch_sizes: Sequence[int]) -> Answer:
     fixed = fixed_batch(session)
 
     def answer(images: Images) -> Logits:
-        if fixed is None:
-            parts = [np.asarray(session.run([images[part]])[0]) for part in _slices(len(images), batch_sizes)]
-            return _checked(np.concatenate(parts), len(images))
-        filled = images[np.arange(-(-len(images) // fixed) * fixed) % len(images)]
-        parts = [np.asarray(session.run([filled[part]])[0]) for part in _slices(len(filled), (fixed,))]
-        return _checked(np.concatenate(parts)[: len(images)], len(images))
+        num_spare = -len(images) % fixed if fixed else 0
+        fed = images if num_spare == 0 else np.resize(images, (len(images) + num_spare, *images.shape[1:]))
+        sizes = (fixed,) if fixed else batch_sizes
+        logits = np.concatenate([np.asarray(session.run([fed[part]])[0]) for part in _slices(len(fed), sizes)])
+        return _checked(logits[: len(logits) - num_spare], len(images))
 
     return answer
 

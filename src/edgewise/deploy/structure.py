@@ -43,13 +43,14 @@ def verify_structure(
 def _difference(path: Path, program: ExportedProgram, preprocessing: Preprocessing, num_classes: int) -> str:
     import coremltools as ct
 
-    description = ct.utils.load_spec(str(path)).description
+    spec = ct.utils.load_spec(str(path))
+    description = spec.description
     shapes = [tuple(each.type.multiArrayType.shape)[1:] for each in (*description.input, *description.output)]
     side = preprocessing.img_size
     wanted = [(len(preprocessing.mean), side, side), (num_classes,)]
     if shapes != wanted:
         return f"input and output are {shapes}; must be {wanted}"
-    held = {_fingerprint(value) for value in _constants(path)}
+    held = {_fingerprint(value) for value in _constants(spec, path)}
     for name, parameter in _weights(program).items():
         if _fingerprint(parameter) not in held:
             return f"the weights {name} are not in the package as they are in the model"
@@ -72,12 +73,10 @@ def _weights(program: ExportedProgram) -> dict[str, np.ndarray[Any, Any]]:
     return found
 
 
-def _constants(path: Path) -> list[np.ndarray[Any, Any]]:
-    """Return the tensors that the package's program holds."""
-    import coremltools as ct
+def _constants(spec: Any, path: Path) -> list[np.ndarray[Any, Any]]:
+    """Return the tensors that the program of ``spec`` holds, which was read from the package at ``path``."""
     from coremltools.converters.mil.frontend.milproto import load as milproto
 
-    spec = ct.utils.load_spec(str(path))
     weights = path / "Data" / "com.apple.CoreML" / "weights"
     program = milproto.load(spec, spec.specificationVersion, str(weights))
     values = [op.val.val for op in program.functions["main"].find_ops(op_type="const")]

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from edgewise.deploy.answers import Answer, Images, Logits, module_answer, session_answer
+from edgewise.deploy.answers import Answer, Images, Logits, fixed_batch, module_answer, session_answer
 from edgewise.deploy.inputs import edge_inputs
 from edgewise.deploy.runtimes.protocol import RuntimeOptions
 from edgewise.deploy.runtimes.registry import get_runtime
@@ -86,6 +86,9 @@ def verify(
     try:
         session = get_runtime(runtime).load(path, RuntimeOptions(threads=threads))
         try:
+            fixed = fixed_batch(session)
+            if dynamic_batch and fixed is not None:
+                raise ExportError(f"the file takes {fixed} images a call; it must take any number")
             reference, answer = module_answer(model), session_answer(session, batch_sizes)
             checks, reason = _compare(kinds, reference, answer, model if not reduced else None)
             if reduced and labelled is not None:

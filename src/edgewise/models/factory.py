@@ -16,7 +16,7 @@ from edgewise.models.build import build
 from edgewise.models.described import Described
 from edgewise.models.hub import HUB_PREFIX, hub_file
 from edgewise.models.model_folder import CONFIG, FolderModel, preprocessing_of, read_config, read_model_folder
-from edgewise.models.pretrained import Tag, find_tag, published_source, tags_of
+from edgewise.models.pretrained import Tag, find_tag, first_choice, published_source
 from edgewise.models.pretrained_cfg import with_overlay
 from edgewise.models.spec_file import is_spec_file, read_spec_file
 from edgewise.models.timm_adapter import TIMM_PREFIX, create_timm_model
@@ -167,7 +167,7 @@ def named_model(name: str, *, pretrained: bool = False) -> NamedModel:
     spec = catalogue.find(model).spec()
     if dot:
         return NamedModel(spec=spec, tag=find_tag(model, tag), is_chosen=True)
-    return NamedModel(spec=spec, tag=next(iter(tags_of(model)), None), is_chosen=pretrained)
+    return NamedModel(spec=spec, tag=first_choice(model), is_chosen=pretrained)
 
 
 def _of_folder(folder: FolderModel, name: str, hub_id: str = "") -> NamedModel:

@@ -90,6 +90,11 @@ def tags_of(model: str) -> tuple[Tag, ...]:
     return _table().get(model, ())
 
 
+def first_choice(model: str) -> Tag | None:
+    """Return the weights of a model that are taken where nobody says which; None where none are known."""
+    return next(iter(tags_of(model)), None)
+
+
 def has_pretrained(model: str) -> bool:
     """Return whether anybody published weights for a model."""
     return any(tag.has_weights for tag in tags_of(model))

@@ -13,7 +13,7 @@ from edgewise.errors import InputError, shown
 from edgewise.models import catalogue
 from edgewise.models.facts.entry import Entry
 from edgewise.models.hub import HUB_PREFIX
-from edgewise.models.pretrained import Tag, find_tag, published_source, tags_of
+from edgewise.models.pretrained import Tag, find_tag, first_choice, published_source
 from edgewise.models.spec_file import is_spec_file, read_spec_file
 from edgewise.models.timm_adapter import TIMM_PREFIX, create_timm_model, native_size
 from edgewise.models.weight_source import LOCAL_PREFIX
@@ -76,7 +76,7 @@ class ModelSource:
         """
         if self.given.startswith(FOLDER_PREFIXES):
             return self.given
-        return published_source(self.tag or next(iter(tags_of(self.name)), None), self.given)
+        return published_source(self.tag or first_choice(self.name), self.given)
 
     def build(self, img_size: int | None = None) -> nn.Module:
         """Build the model with fresh weights for square images of ``img_size`` pixels; its own size by default."""

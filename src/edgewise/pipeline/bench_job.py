@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgewise.bench.protocol import Case, measure_cases
@@ -105,7 +105,7 @@ def bench_all(
         ]
         if not files:
             raise ExportError("nothing could be exported, so nothing was measured; the reasons stand above")
-        cases = [_with_threads(file, threads, how) for file in files for threads in how.threads]
+        cases = [replace(file, threads=threads) for file in files for threads in how.threads]
         if num_cases is not None and len(cases) != num_cases:
             listed = ", ".join(f"{case.name} ({case.runtime}, {case.threads})" for case in cases)
             raise ConfigError(f"{num_cases} cases are needed, these are {len(cases)}: {listed}")
@@ -114,19 +114,6 @@ def bench_all(
             f"Timing {len(cases)} case{'s' if len(cases) > 1 else ''}, threads {counts}, batch {how.batch}"
         )
         return measure_cases(cases, progress=listener.on_progress)
-
-
-def _with_threads(file: Case, threads: int, how: How) -> Case:
-    return Case(
-        name=file.name,
-        path=file.path,
-        runtime=file.runtime,
-        format=file.format,
-        precision=file.precision,
-        threads=threads,
-        batch=how.batch,
-        input_shape=file.input_shape,
-    )
 
 
 def _files(what: str, folder: Path, how: How, listener: JobListener) -> Iterator[Case]:
@@ -161,28 +148,22 @@ def _files(what: str, folder: Path, how: How, listener: JobListener) -> Iterator
         runtime=given or runtime_for(file).name,
         format=format_of(file),
         precision=precision,
+        batch=how.batch,
         input_shape=shape,
     )
 
 
 def _exported(what: str, folder: Path, how: How, listener: JobListener) -> Iterator[Case]:
-    wanted = [(format_, precision) for format_ in how.formats() for precision in how.precisions_of(format_)]
-    exporting: Exporting | None = None
-    for format_, precision in wanted:
+    exporting = Exporting.prepared(ExportRequest(source=what, data=how.data, img_size=how.img_size), listener)
+    folder.mkdir()
+    for format_, precision in [(each, precision) for each in how.formats() for precision in how.precisions_of(each)]:
         listener.on_stage(f"Exporting {what} to {format_} {precision}")
         out_dir = folder / f"{format_}-{precision}"
         try:
-            if exporting is None:
-                request = ExportRequest(source=what, data=how.data, img_size=how.img_size)
-                exporting = Exporting.prepared(request, listener)
-            folder.mkdir(exist_ok=True)
             artifact = exporting.write(out_dir, format_, precision, batch=how.batch, judge=False)
-        except (ExportError, MissingExtraError) as error:
-            listener.on_message(f"{what} {format_} {precision} is left out: {error}")
-            continue
-        except InputError as error:
-            if precision == "fp32":
-                raise
+        except (ExportError, InputError) as error:
+            if precision == "fp32" and not isinstance(error, ExportError | MissingExtraError):
+                raise  # it is the model that cannot be used
             listener.on_message(f"{what} {format_} {precision} is left out: {error}")
             continue
         yield Case(
@@ -191,5 +172,6 @@ def _exported(what: str, folder: Path, how: How, listener: JobListener) -> Itera
             runtime=EXPORTERS[format_].runtime,
             format=format_,
             precision=precision,
+            batch=how.batch,
             input_shape=(how.batch, *(int(side) for side in artifact.input.shape[1:])),
         )

@@ -15,7 +15,7 @@ from edgewise.deploy.runtimes.registry import get_runtime
 from edgewise.errors import BudgetError, ConfigError, shown, unknown_name
 from edgewise.models.build import build
 from edgewise.models.catalogue import CANDIDATES, CATALOGUE, list_models
-from edgewise.models.pretrained import tags_of
+from edgewise.models.pretrained import first_choice
 from edgewise.models.resolve import ModelSource, resolve
 from edgewise.pipeline.listener import JobListener
 from edgewise.pipeline.network import network_spec
@@ -83,8 +83,7 @@ def with_weights(names: Iterable[str]) -> tuple[str, ...]:
     Raises:
         ConfigError: there is none.
     """
-    first = (next(iter(tags_of(name)), None) for name in names)
-    found = tuple(tag.name for tag in first if tag is not None and tag.hf_hub_id)
+    found = tuple(tag.name for tag in map(first_choice, names) if tag is not None and tag.hf_hub_id)
     if not found:
         raise ConfigError("pretrained: the weights of none of the candidates are on the hub; give other models")
     return found

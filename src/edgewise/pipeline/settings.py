@@ -58,7 +58,7 @@ def resolve_config(
     fields = base.model_dump()
     fields |= {"model": model, "weights": start.weights}
     if start.preprocessing is not None:  # the weights know images prepared in this way alone
-        fields["preprocessing"] = start.preprocessing.model_dump() | {"img_size": side}
+        fields["preprocessing"] = start.preprocessing.model_dump()
     if img_size is not None:
         fields["preprocessing"] |= {"img_size": img_size}
     fields["threads"] = usable_cores()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from edgewise.errors import ConfigError
 from edgewise.models.model_folder import preprocessing_of
-from edgewise.models.pretrained import tags_of
+from edgewise.models.pretrained import first_choice
 from edgewise.models.resolve import ModelSource, resolve
 from edgewise.models.weight_source import locate_weights, shown_source
 from edgewise.models.weights import read_metadata
@@ -46,7 +46,7 @@ def find_start(model: str, *, weights: str | None = None, pretrained: bool = Fal
         if not (pretrained or source.names_weights):
             return Start(img_size=source.img_size, weights=None, preprocessing=None)
         weights = source.weights_source()
-    recipe = _written_beside(weights) or source.preprocessing or _first_choice(source)
+    recipe = _written_beside(weights) or source.preprocessing or _published(source)
     return Start(img_size=recipe.img_size if recipe else source.img_size, weights=weights, preprocessing=recipe)
 
 
@@ -55,7 +55,7 @@ def _written_beside(weights: str) -> Preprocessing | None:
     return preprocessing_of(read_metadata(locate_weights(weights)), shown_source(weights))
 
 
-def _first_choice(source: ModelSource) -> Preprocessing | None:
+def _published(source: ModelSource) -> Preprocessing | None:
     """Return how the model's own published weights see images: those of a file that says nothing are most likely like them."""
-    tags = tags_of(source.name) if source.entry else ()
-    return tags[0].preprocessing() if tags else None
+    tag = first_choice(source.name) if source.entry else None
+    return tag.preprocessing() if tag else None

@@ -94,6 +94,11 @@ class VerificationRecord(Record):
     reason: str = ""
     """Why it failed; empty when it passed."""
 
+    @property
+    def relative_diff(self) -> float | None:
+        """Return the largest difference of all inputs, as a share of the largest logit of its kind; None where none was compared."""
+        return max((each.max_abs_diff / max(each.max_abs_logit, 1e-12) for each in self.checks), default=None)
+
 
 class Artifact(Record):
     """An exported file and everything needed to use it."""

@@ -15,7 +15,20 @@ from edgewise.cli.main import main, run
 
 COMMAND = typer.main.get_command(app)
 NAMES = sorted(COMMAND.commands)  # type: ignore[attr-defined]
-EXPECTED = {"quickstart", "fit", "list", "info", "train", "val", "predict", "export", "bench", "report", "doctor"}
+EXPECTED = {
+    "quickstart",
+    "fit",
+    "list",
+    "info",
+    "train",
+    "val",
+    "predict",
+    "export",
+    "bench",
+    "compare",
+    "report",
+    "doctor",
+}
 
 
 def test_all_commands_are_there() -> None:

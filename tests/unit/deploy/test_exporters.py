@@ -38,6 +38,15 @@ def test_table_is_consistent():
         assert name in get_runtime(exporter.runtime).formats
 
 
+def test_the_page_lists_every_format_with_its_precisions():
+    page = (Path(__file__).parents[3] / "docs" / "deploying.md").read_text(encoding="utf-8")
+    table = [line.strip("|").split("|") for line in page.splitlines() if line.startswith("| `")]
+    _, *rows = [[cell.strip() for cell in row] for row in table]
+    assert {row[0].split("`")[1]: tuple(row[3].split(", ")) for row in rows} == {
+        name: exporter.precisions for name, exporter in EXPORTERS.items()
+    }
+
+
 def test_unknown_format_is_suggested():
     with pytest.raises(UnknownNameError, match="unknown format 'tflit'; did you mean 'tflite'") as caught:
         get_exporter("tflit")

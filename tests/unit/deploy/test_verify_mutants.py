@@ -197,6 +197,16 @@ def test_wrong_onnx_file_is_caught_without_real_images(trained, tmp_path, name):
     assert not verified(mutant, trained.model, tmp_path).passed
 
 
+def test_a_frozen_batch_is_caught_where_any_was_asked_for(trained, tmp_path):
+    path = tmp_path / "file.onnx"
+    program = capture(copy.deepcopy(trained.model), torch.zeros(2, 3, 16, 16))
+    get_exporter("onnx").export(program, path, ExportOptions())
+    record = verify(path, trained.model, runtime="onnxruntime", preprocessing=PREPROCESSING, real=trained.real)
+    assert record.reason == "the file takes 2 images a call; it must take any number"
+    fixed = verify(path, trained.model, runtime="onnxruntime", preprocessing=PREPROCESSING, dynamic_batch=False)
+    assert fixed.passed, fixed.reason
+
+
 def untrained(seed: int) -> TinyNet:
     torch.manual_seed(seed)
     net = TinyNet()

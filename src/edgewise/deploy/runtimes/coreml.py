@@ -9,9 +9,12 @@ from typing import Any
 
 from edgewise.deploy.runtimes.formats import check_format
 from edgewise.deploy.runtimes.inputs import FileInput
+from edgewise.deploy.runtimes.loading import loading
 from edgewise.deploy.runtimes.protocol import Array, Availability, RuntimeOptions
-from edgewise.deploy.runtimes.sdk import Sdk, one_line
-from edgewise.errors import InputError, MissingExtraError, shown
+from edgewise.deploy.runtimes.sdk import Sdk
+from edgewise.errors import MissingExtraError, shown
+
+RUNS_HERE = sys.platform == "darwin"
 
 
 class CoreMlSession:
@@ -46,7 +49,7 @@ class CoreMl:
     def availability(self) -> Availability:
         """Say whether packages can be run here: on macOS, with coremltools."""
         found = self.sdk.availability()
-        if found.ok and sys.platform != "darwin":
+        if found.ok and not RUNS_HERE:
             return Availability(
                 ok=False, version=found.version, reason="runs on macOS alone; packages are made here, not run"
             )
@@ -66,7 +69,5 @@ class CoreMl:
         self.sdk.require()
         import coremltools as ct
 
-        try:
+        with loading(path, "Core ML"):
             return CoreMlSession(ct.models.MLModel(str(path)))
-        except Exception as error:
-            raise InputError(f"{shown(path)} cannot be loaded by Core ML: {one_line(error)}") from error

@@ -8,10 +8,10 @@ from typing import Any
 
 from edgewise.deploy.runtimes.formats import check_format
 from edgewise.deploy.runtimes.inputs import FileInput
+from edgewise.deploy.runtimes.loading import loading
 from edgewise.deploy.runtimes.protocol import Array, Availability, RuntimeOptions
 from edgewise.deploy.runtimes.quiet import quiet
-from edgewise.deploy.runtimes.sdk import Sdk, one_line
-from edgewise.errors import InputError, shown
+from edgewise.deploy.runtimes.sdk import Sdk
 
 METHOD = "forward"
 SCALAR_TYPES = {6: "float32", 7: "float64", 5: "float16", 3: "int32", 4: "int64", 1: "int8", 0: "uint8"}
@@ -60,13 +60,10 @@ class ExecuTorch:
         from executorch.extension.pybindings import portable_lib
         from executorch.runtime import Runtime, Verification
 
-        try:
-            with quiet():
-                portable_lib._unsafe_reset_threadpool(options.threads)
-                program = Runtime.get().load_program(path, verification=Verification.InternalConsistency)
-                return ExecuTorchSession(program, program.load_method(METHOD))
-        except Exception as error:
-            raise InputError(f"{shown(path)} cannot be loaded by ExecuTorch: {one_line(error)}") from error
+        with loading(path, "ExecuTorch"), quiet():
+            portable_lib._unsafe_reset_threadpool(options.threads)
+            program = Runtime.get().load_program(path, verification=Verification.InternalConsistency)
+            return ExecuTorchSession(program, program.load_method(METHOD))
 
 
 def _describe(meta: Any, index: int) -> FileInput:

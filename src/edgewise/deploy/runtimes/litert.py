@@ -10,10 +10,10 @@ import numpy as np
 
 from edgewise.deploy.runtimes.formats import check_format
 from edgewise.deploy.runtimes.inputs import FileInput
+from edgewise.deploy.runtimes.loading import loading
 from edgewise.deploy.runtimes.protocol import Array, Availability, RuntimeOptions
 from edgewise.deploy.runtimes.quiet import quiet
-from edgewise.deploy.runtimes.sdk import Sdk, one_line
-from edgewise.errors import InputError, shown
+from edgewise.deploy.runtimes.sdk import Sdk
 
 
 class LiteRtSession:
@@ -60,11 +60,8 @@ class LiteRt:
         self.sdk.require()
         from ai_edge_litert.interpreter import Interpreter
 
-        try:
-            with quiet():
-                return LiteRtSession(Interpreter(str(path), num_threads=options.threads))
-        except Exception as error:
-            raise InputError(f"{shown(path)} cannot be loaded by LiteRT: {one_line(error)}") from error
+        with loading(path, "LiteRT"), quiet():
+            return LiteRtSession(Interpreter(str(path), num_threads=options.threads))
 
 
 def _describe(detail: dict[str, Any]) -> FileInput:

@@ -11,8 +11,9 @@ import numpy as np
 
 from edgewise.deploy.runtimes.formats import check_format, companion
 from edgewise.deploy.runtimes.inputs import FileInput
+from edgewise.deploy.runtimes.loading import loading
 from edgewise.deploy.runtimes.protocol import Array, Availability, RuntimeOptions
-from edgewise.deploy.runtimes.sdk import Sdk, one_line
+from edgewise.deploy.runtimes.sdk import Sdk
 from edgewise.errors import InputError, shown
 
 INPUT_SIZE = re.compile(r"^Input\s.*\s0=(\d+) 1=(\d+) 2=(\d+)", re.MULTILINE)
@@ -78,10 +79,8 @@ class Ncnn:
         net.opt.use_vulkan_compute = False
         for option in FP16_OPTIONS:
             setattr(net.opt, option, False)
-        try:
+        with loading(path, "ncnn"):
             failed = net.load_param(str(path)) or net.load_model(str(weights))
-        except Exception as error:
-            raise InputError(f"{shown(path)} cannot be loaded by ncnn: {one_line(error)}") from error
         if failed:
             raise InputError(f"{shown(path)} cannot be loaded by ncnn: it or {weights.name} is damaged")
         return NcnnSession(net, _stated_shape(path))

@@ -8,10 +8,10 @@ from typing import Any
 
 from edgewise.deploy.runtimes.formats import check_format
 from edgewise.deploy.runtimes.inputs import FileInput
+from edgewise.deploy.runtimes.loading import loading
 from edgewise.deploy.runtimes.onnx_file import external_files
 from edgewise.deploy.runtimes.protocol import Array, Availability, RuntimeOptions
-from edgewise.deploy.runtimes.sdk import Sdk, one_line
-from edgewise.errors import InputError, shown
+from edgewise.deploy.runtimes.sdk import Sdk
 
 ONLY_ERRORS = 3
 NUMPY_TYPES = {"float": "float32", "double": "float64"}
@@ -58,10 +58,8 @@ class OnnxRuntime:
         self.sdk.require()
         import onnxruntime as ort
 
-        try:
+        with loading(path, "ONNX Runtime"):
             session = ort.InferenceSession(str(path), _session_options(options), providers=["CPUExecutionProvider"])
-        except Exception as error:
-            raise InputError(f"{shown(path)} cannot be loaded by ONNX Runtime: {one_line(error)}") from error
         return OnnxRuntimeSession(session)
 
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from edgewise.deploy.runtimes.formats import check_format, companion
 from edgewise.deploy.runtimes.inputs import FileInput
+from edgewise.deploy.runtimes.loading import loading
 from edgewise.deploy.runtimes.protocol import Array, Availability, RuntimeOptions
-from edgewise.deploy.runtimes.sdk import Sdk, one_line
-from edgewise.errors import InputError, shown
+from edgewise.deploy.runtimes.sdk import Sdk
 
 RT_INFO = "edgewise"
 """The section of an IR's ``rt_info`` that holds our metadata."""
@@ -62,7 +62,7 @@ class OpenVino:
         self.sdk.require()
         import openvino
 
-        try:
+        with loading(path, "OpenVINO"):
             core = openvino.Core()
             model = core.read_model(path)
             hint = HINTS.get(_stated_precision(model), "f32")
@@ -73,8 +73,6 @@ class OpenVino:
                 "INFERENCE_PRECISION_HINT": hint,
             }
             return OpenVinoSession(core.compile_model(model, "CPU", settings))
-        except Exception as error:
-            raise InputError(f"{shown(path)} cannot be loaded by OpenVINO: {one_line(error)}") from error
 
 
 def _stated_precision(model: Any) -> str:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Protocol
 
-from edgewise.deploy.runtimes.coreml import CoreMl
+from edgewise.deploy.runtimes.coreml import RUNS_HERE, CoreMl
 from edgewise.deploy.runtimes.executorch import ExecuTorch
 from edgewise.deploy.runtimes.formats import format_of
 from edgewise.deploy.runtimes.litert import LiteRt
@@ -68,7 +67,7 @@ def runtime_for(path: Path) -> InstalledRuntime:
 
 def can_run(name: str) -> bool:
     """Say whether the runtime called ``name`` exists for this platform, installed or not."""
-    return name != CoreMl.name or sys.platform == "darwin"
+    return name != CoreMl.name or RUNS_HERE
 
 
 def availabilities() -> dict[str, Availability]:

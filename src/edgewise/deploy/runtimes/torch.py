@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from edgewise.deploy.runtimes.formats import check_format
 from edgewise.deploy.runtimes.inputs import FileInput
+from edgewise.deploy.runtimes.loading import loading
 from edgewise.deploy.runtimes.protocol import Array, Availability, RuntimeOptions
 from edgewise.deploy.runtimes.pt2_file import check_pt2
-from edgewise.deploy.runtimes.sdk import Sdk, one_line
-from edgewise.errors import InputError, shown
+from edgewise.deploy.runtimes.sdk import Sdk
 
 if TYPE_CHECKING:
     from torch.export import ExportedProgram
@@ -70,11 +70,8 @@ class TorchRuntime:
         check_pt2(path)
         import torch
 
-        try:
-            with path.open("rb") as file, _quiet():
-                program = torch.export.load(file)
-        except Exception as error:
-            raise InputError(f"{shown(path)} cannot be loaded by torch: {one_line(error)}") from error
+        with loading(path, "torch"), path.open("rb") as file, _quiet():
+            program = torch.export.load(file)
         return TorchSession(program, options.threads)
 
 
