@@ -57,7 +57,7 @@ bench-zoo: $(STAMP) ## speed of every family against timm: forward, training ste
 bench-build: $(STAMP) ## every model on the meta device, about 12 minutes
 	$(BIN)/python benchmarks/zoo_build.py
 
-bench-compile: $(STAMP) ## every model through torch.compile without a graph break, about 6 minutes
+bench-compile: $(STAMP) ## every model through torch.compile and strict torch.export, about 15 minutes
 	$(BIN)/python benchmarks/compile_zoo.py
 
 bench-battery: $(STAMP) ## wall time of the battery over every model, about 8 minutes

@@ -80,14 +80,39 @@ def test_bench_over_runtimes_precisions_and_threads(cli, fitted) -> None:
         ("litert", "fp32", 1),
         ("litert", "int8", 1),
     ]
-    assert all(row["latency_ms"] > 0 for row in found.json())
+    assert all(row["measurement"]["latency_ms"] > 0 for row in found.json())
+    assert found.json()[1]["accuracy"]["source"] == "labelled"
+    assert found.json()[1]["accuracy"]["of_this_file"]
+    assert found.json()[2]["accuracy"]["source"] == "validation"
+    for path in Path(
+        "runs/bench/cases"
+    ).iterdir():  # a busy machine's times are rejected, and nothing is recommended then
+        path.write_text(path.read_text().replace('"verdict": "rejected"', '"verdict": "noisy"'))
+    drawn = cli("pareto", "runs/bench", "--min-top1", "1", "--published", "pixel6_cpu", "--json")
+    assert drawn.code == 0, drawn.err
+    assert len(drawn.json()["points"]) > 20
+    assert drawn.json()["front"]
+    assert drawn.json()["sentence"].startswith("Fastest with at least 1 % top-1: mobilenetv4_conv_small, ")
+    assert {"pareto.png", "pareto.html", "pareto.csv"} <= {path.name for path in Path("runs/bench").iterdir()}
 
 
 def test_what_cannot_be_exported_is_left_out(cli, fitted) -> None:
     found = cli("bench", "mobilenetv4_conv_small", "--img-size", "32", "--runtime", "onnxruntime", "--precision", "all")
     assert found.code == 0, found.err
-    assert "onnx int8 is left out: int8 needs real images to calibrate with: give --data FOLDER" in found.err
+    assert "onnxruntime int8 is left out: int8 needs real images to calibrate with: give --data FOLDER" in found.err
     assert "mobilenetv4_conv_small fp32" in found.out
+
+
+def test_where_operators_run_is_told_by_the_runtimes_that_know(cli, fitted) -> None:
+    found = cli("bench", fitted.run, "--runtime", "openvino,litert,executorch", "--json")
+    assert found.code == 0, found.err
+    openvino, litert, executorch = (row["measurement"]["placement"] for row in found.json())
+    assert list(openvino) == ["f32"]
+    assert list(litert) == ["XNNPACK"]
+    assert list(executorch) == ["XnnpackBackend"]
+    again = cli("bench", "--resume", "runs/bench", "--json")
+    assert again.code == 0, again.err
+    assert again.json() == found.json()
 
 
 def test_the_support_matrix(cli) -> None:
@@ -104,7 +129,7 @@ def test_compare_two_runtimes(cli, fitted) -> None:
     assert [each["runtime"] for each in answer["measurements"]] == ["onnxruntime", "torch"]
     assert answer["outcome"] in ("slower", "not comparable")
     assert answer["ratio"] > 1, "torch is never the faster one on so small a network"
-    assert answer["paired"]
+    assert answer["basis"] == "interleaved"
     assert "(torch)" in answer["text"]
     assert "(onnxruntime)" in answer["text"]
 

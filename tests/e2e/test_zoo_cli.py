@@ -141,7 +141,7 @@ def test_networks_of_your_own_from_file_to_file(cli) -> None:
         graph = onnx.load(Path(name, f"{name}.onnx")).graph
         assert not any(node.op_type == "BatchNormalization" for node in graph.node)
     Path("tiny.yaml").write_text(TINY_NET)
-    timed = cli("bench", "tiny.yaml", TIMMS, "--img-size", 32, "--json").json()
+    timed = [each["measurement"] for each in cli("bench", "tiny.yaml", TIMMS, "--img-size", 32, "--json").json()]
     assert [each["name"] for each in timed] == ["tiny.yaml", TIMMS]
     assert [each["input_shape"] for each in timed] == [[1, 3, 32, 32]] * 2
 

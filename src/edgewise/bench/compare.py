@@ -6,11 +6,21 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgewise.bench.statistics import ratio_interval
 from edgewise.records.measurement import Measurement
 
 Outcome = Literal["faster", "slower", "no difference shown", "not comparable"]
+Basis = Literal["interleaved", "normalised", "raw"]
+"""What is compared: blocks taken in turns; blocks of separate measurements in units of the reference kernel's time beside
+each; or bare times, where nothing better is there: another processor, or no reference."""
+
+REMARKS: dict[Basis, str] = {
+    "interleaved": "",
+    "normalised": "; measured apart, at the machine's speed of each moment",
+    "raw": "; measured apart",
+}
 
 SMALLEST_DIFFERENCE = 0.01
 """Below this share two medians are never called different: the same file measured twice differs by as much."""
@@ -25,7 +35,7 @@ class Comparison:
         ratio: latency of the second divided by that of the first.
         ci_low: lower end of the ratio's 95 % interval.
         ci_high: its upper end.
-        paired: whether the blocks were taken in turns, so that the machine's moods cancel out.
+        basis: what was compared.
         text: all of it as one sentence.
     """
 
@@ -33,19 +43,33 @@ class Comparison:
     ratio: float
     ci_low: float
     ci_high: float
-    paired: bool
+    basis: Basis
     text: str
 
 
 def compare(a: Measurement, b: Measurement) -> Comparison:
     """Compare ``b`` with ``a``; both names and the figures stand in the text."""
-    paired = interleaved(a, b)
-    first, second = np.array(a.block_medians_ms), np.array(b.block_medians_ms)
-    ratio = float(np.median(second / first)) if paired else b.latency_ms / a.latency_ms
-    low, high = ratio_interval(first, second, paired=paired)
+    basis = _basis(a, b)
+    first, second = _blocks(a, basis), _blocks(b, basis)
+    ratio = float(np.median(second / first)) if basis == "interleaved" else float(np.median(second) / np.median(first))
+    low, high = ratio_interval(first, second, paired=basis == "interleaved")
     outcome = _outcome(a, b, ratio, low, high)
-    text = _sentence(a, b, outcome, f"{ratio - 1:+.1%}, 95 % interval {low - 1:+.1%} to {high - 1:+.1%}")
-    return Comparison(outcome=outcome, ratio=ratio, ci_low=low, ci_high=high, paired=paired, text=text)
+    figures = f"{ratio - 1:+.1%}, 95 % interval {low - 1:+.1%} to {high - 1:+.1%}{REMARKS[basis]}"
+    return Comparison(
+        outcome=outcome, ratio=ratio, ci_low=low, ci_high=high, basis=basis, text=_sentence(a, b, outcome, figures)
+    )
+
+
+def _basis(a: Measurement, b: Measurement) -> Basis:
+    if interleaved(a, b):
+        return "interleaved"
+    same_kernel = a.speed is not None and b.speed is not None and a.speed.kernel == b.speed.kernel
+    return "normalised" if same_kernel and a.environment.cpu == b.environment.cpu else "raw"
+
+
+def _blocks(of: Measurement, basis: Basis) -> NDArray[np.float64]:
+    units = of.in_reference_units if basis == "normalised" else None
+    return np.array(of.block_medians_ms if units is None else units)
 
 
 def interleaved(a: Measurement, b: Measurement) -> bool:

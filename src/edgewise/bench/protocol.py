@@ -7,16 +7,18 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from edgewise.bench import statistics, worker_process
+from edgewise.bench import reference, statistics, worker_process
 from edgewise.bench.schedule import turns
+from edgewise.bench.state import find_step
 from edgewise.bench.verdict import MIN_BLOCKS, Contention, Judgement, judge
 from edgewise.bench.worker_process import WorkerProcess
 from edgewise.deploy.runtimes.formats import check_format, format_of, model_bytes
 from edgewise.deploy.runtimes.registry import get_runtime, runtime_for
 from edgewise.errors import ConfigError
 from edgewise.records.environment import Environment, capture_environment, usable_cores
-from edgewise.records.measurement import Measurement
+from edgewise.records.measurement import MachineSpeed, Measurement
 
 MAX_ALIVE = 8
 """Workers that live, and take turns, at the same time; each holds its model in memory."""
@@ -91,6 +93,7 @@ class Series:
     """The blocks of one case as they come in."""
 
     samples_ms: list[tuple[float, ...]] = field(default_factory=list)
+    reference_ms: list[float] = field(default_factory=list)
     checksums: list[str] = field(default_factory=list)
     occupancies: list[dict[str, float]] = field(default_factory=list)
     spent_s: float = 0.0
@@ -131,13 +134,14 @@ class Bench:
         started = time.perf_counter()
         block = self._worker.ask("block", num_calls=self._num_calls)
         series.samples_ms.append(tuple(block["samples_ms"]))
+        series.reference_ms.append(block["reference_ms"])
         series.checksums.append(block["checksum"])
         series.occupancies.append(block["occupancy"])
         series.spent_s += time.perf_counter() - started
 
-    def peak_rss_bytes(self) -> int:
-        """Return the largest resident size of the worker so far."""
-        return int(self._worker.ask("rss")["peak_rss_bytes"])
+    def footprint(self) -> dict[str, Any]:
+        """Return the largest resident size of the worker so far, and where its operators run."""
+        return self._worker.ask("footprint")
 
 
 class BlockCounter:
@@ -227,7 +231,7 @@ def measure_file(
 
 
 def quick_latency_ms(
-    path: Path, runtime: str, threads: int = 1, *, input_shape: tuple[int, ...] | None = None
+    path: Path, runtime: str, threads: int = 1, *, batch: int = 1, input_shape: tuple[int, ...] | None = None
 ) -> float:
     """Return a first idea of the latency of ``path`` in ms, for choosing among candidates.
 
@@ -244,6 +248,7 @@ def quick_latency_ms(
         format=format_of(path),
         precision="",
         threads=threads,
+        batch=batch,
         input_shape=input_shape,
     )
     case.check()
@@ -289,6 +294,7 @@ def _judge_all(benches: Sequence[Bench], taken: Sequence[Series], plan: Plan) ->
     return [
         judge(
             series.samples_ms,
+            reference_ms=series.reference_ms,
             contention=series.contention(bench.case.threads),
             checksums=series.checksums,
             min_blocks=plan.min_blocks,
@@ -308,6 +314,7 @@ def _record(bench: Bench, series: Series, judgement: Judgement, note: str, envir
     case, samples = bench.case, series.samples_ms
     latency_ms = statistics.pooled_median(samples)
     low, high = statistics.median_interval(samples)
+    footprint, step = bench.footprint(), find_step(series.reference_ms)
     return Measurement(
         name=case.name,
         runtime=case.runtime,
@@ -322,12 +329,17 @@ def _record(bench: Bench, series: Series, judgement: Judgement, note: str, envir
         p90_ms=statistics.p90(samples),
         min_ms=min(min(block) for block in samples),
         images_per_s=case.batch * 1e3 / latency_ms,
+        batches_per_s=statistics.calls_per_s(samples),
         load_ms=bench.load_ms,
-        peak_rss_bytes=bench.peak_rss_bytes(),
+        peak_rss_bytes=footprint["peak_rss_bytes"],
         file_bytes=model_bytes(case.path),
+        placement=footprint["placement"],
         verdict=judgement.verdict,
         reason="; ".join(text for text in (judgement.reason, note) if text),
         block_medians_ms=tuple(statistics.block_medians(samples).tolist()),
         samples_ms=tuple(samples),
+        speed=MachineSpeed(
+            kernel=reference.NAME, times_ms=tuple(series.reference_ms), change=step.text if step is not None else ""
+        ),
         environment=environment,
     )

@@ -70,6 +70,11 @@ def p90(samples: Samples) -> float | None:
     return float(np.percentile(np.concatenate([np.asarray(block) for block in samples]), 90))
 
 
+def calls_per_s(samples: Samples) -> float:
+    """Return how many calls were done a second while the clock ran."""
+    return sum(map(len, samples)) * 1e3 / sum(map(sum, samples))
+
+
 def variation(medians: Values) -> float:
     """Return the coefficient of variation of the block medians; 0.05 is 5 %."""
     return float(np.std(medians, ddof=1) / np.mean(medians)) if len(medians) > 1 else 0.0

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from edgewise.bench import statistics
-from edgewise.bench.statistics import Samples
+from edgewise.bench.state import find_step
+from edgewise.bench.statistics import Samples, Values
 from edgewise.records.measurement import Verdict
 
 MIN_BLOCKS = 30
@@ -70,12 +73,20 @@ class Judgement:
 
 
 def judge(
-    samples: Samples, *, contention: Contention = QUIET, checksums: Sequence[str] = (), min_blocks: int = MIN_BLOCKS
+    samples: Samples,
+    *,
+    reference_ms: Sequence[float] = (),
+    contention: Contention = QUIET,
+    checksums: Sequence[str] = (),
+    min_blocks: int = MIN_BLOCKS,
 ) -> Judgement:
     """Judge a series of blocks.
 
+    A series that only follows the machine's speed, as the reference kernel tells it, is noisy and not rejected.
+
     Args:
         samples: ms, one row a block.
+        reference_ms: of the reference kernel beside each block; empty where it was not timed.
         contention: who had the processor during the blocks.
         checksums: of the output after each block; the same input must give the same output.
         min_blocks: blocks below which the series counts as noisy.
@@ -83,10 +94,13 @@ def judge(
     faults = _faults(samples, checksums)
     if faults:
         return Judgement("rejected", "; ".join(faults))
-    disturbances = _disturbances(samples, contention)
-    if disturbances:
-        return Judgement("rejected", "; ".join(disturbances), passing=True)
-    noise = _noise(samples, contention, min_blocks)
+    medians = statistics.block_medians(samples)
+    moods = _unsteadiness(medians)
+    explained = bool(moods) and len(reference_ms) > 0 and not _unsteadiness(medians / np.asarray(reference_ms))
+    disturbances = [contention.disturbance()] if contention.disturbance() else []
+    if disturbances or (moods and not explained):
+        return Judgement("rejected", "; ".join([*disturbances, *moods, *_steps(medians, reference_ms)]), passing=True)
+    noise = [*_steps(medians, reference_ms), *_noise(samples, contention, min_blocks)]
     return Judgement("noisy", "; ".join(noise)) if noise else Judgement("trusted")
 
 
@@ -99,14 +113,22 @@ def _faults(samples: Samples, checksums: Sequence[str]) -> list[str]:
     return faults
 
 
-def _disturbances(samples: Samples, contention: Contention) -> list[str]:
-    medians = statistics.block_medians(samples)
-    disturbances = [contention.disturbance()] if contention.disturbance() else []
+def _unsteadiness(medians: Values) -> list[str]:
+    found = []
     if (spread := statistics.variation(medians)) > MAX_VARIATION:
-        disturbances.append(f"blocks vary by {spread:.0%} (limit {MAX_VARIATION:.0%})")
+        found.append(f"blocks vary by {spread:.0%} (limit {MAX_VARIATION:.0%})")
     if abs(trend := statistics.drift(medians)) > MAX_DRIFT:
-        disturbances.append(f"times drift by {trend:+.0%} from the first third to the last (limit {MAX_DRIFT:.0%})")
-    return disturbances
+        found.append(f"times drift by {trend:+.0%} from the first third to the last (limit {MAX_DRIFT:.0%})")
+    return found
+
+
+def _steps(medians: Values, reference_ms: Sequence[float]) -> list[str]:
+    """Name a change of state: the machine's, or else one that the reference kernel did not feel."""
+    if machine := find_step(reference_ms):
+        return [f"the machine became {machine.text}"]
+    own = find_step(medians)
+    beside = " while the reference kernel kept its pace" if len(reference_ms) else ""
+    return [f"the file became {own.text}{beside}"] if own else []
 
 
 def _noise(samples: Samples, contention: Contention, min_blocks: int) -> list[str]:

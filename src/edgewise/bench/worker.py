@@ -21,7 +21,9 @@ from typing import IO, Any
 import numpy as np
 
 from edgewise.bench.occupancy import Watch, pin
+from edgewise.bench.reference import ReferenceKernel
 from edgewise.deploy.runtimes.inputs import DescribesInputs, FileInput
+from edgewise.deploy.runtimes.placement import TellsPlacement
 from edgewise.deploy.runtimes.protocol import Array, RuntimeOptions, Session
 from edgewise.deploy.runtimes.registry import get_runtime
 from edgewise.errors import EdgewiseError, InputError, shown
@@ -48,8 +50,14 @@ class Worker:
         load_ms = (time.perf_counter() - started) * 1e3
         self._arrays = make_inputs(path, _inputs_of(self._session), order["batch"], order["input_shape"])
         self.loaded = {"load_ms": load_ms, "input_shape": self._arrays[0].shape}
+        self._reference = ReferenceKernel()
         gc.collect()
         gc.disable()
+
+    @property
+    def placement(self) -> dict[str, int] | None:
+        """How many operators run where; None where the runtime does not tell."""
+        return self._session.placement() if isinstance(self._session, TellsPlacement) else None
 
     def warm_up(self, max_s: float) -> Answer:
         """Call until two windows of 50 ms agree within 2 %, or ``max_s`` are over."""
@@ -63,7 +71,8 @@ class Worker:
             before = call_s
 
     def block(self, num_calls: int) -> Answer:
-        """Time ``num_calls`` single calls in a row."""
+        """Time ``num_calls`` single calls in a row, and the reference kernel before and after them."""
+        reference_ms = [self._reference.time_ms()]
         settled = time.perf_counter() + SETTLE_S
         self._session.run(self._arrays)
         while time.perf_counter() < settled:
@@ -76,8 +85,13 @@ class Worker:
             outputs = run(arrays)
             samples_ns[i] = clock() - started
         occupancy = self._watch.stop()
-        samples_ms = [sample / 1e6 for sample in samples_ns]
-        return {"samples_ms": samples_ms, "occupancy": asdict(occupancy), "checksum": checksum(outputs)}
+        reference_ms.append(self._reference.time_ms())
+        return {
+            "samples_ms": [sample / 1e6 for sample in samples_ns],
+            "reference_ms": sum(reference_ms) / len(reference_ms),
+            "occupancy": asdict(occupancy),
+            "checksum": checksum(outputs),
+        }
 
     def _window(self) -> float:
         """Return the median seconds of one call over 50 ms of calls, one call at least."""
@@ -175,8 +189,8 @@ def _obey(worker: Worker, order: Answer) -> Answer:
             return worker.warm_up(order["max_s"])
         case "block":
             return worker.block(order["num_calls"])
-        case "rss":
-            return {"peak_rss_bytes": peak_rss_bytes()}
+        case "footprint":
+            return {"peak_rss_bytes": peak_rss_bytes(), "placement": worker.placement}
         case unknown:
             raise AssertionError(f"unknown order {unknown}")
 

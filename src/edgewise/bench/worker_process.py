@@ -28,7 +28,7 @@ class WorkerProcess:
         self._path = path
         self._timeout_s = timeout_s
         self._chatter = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
-        limits = {name: str(threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
+        limits = {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads), "OPENBLAS_NUM_THREADS": "1"}
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,7 +14,7 @@ import typer
 from edgewise.errors import ConfigError, InputError
 
 if TYPE_CHECKING:
-    from edgewise.pipeline.bench_job import How
+    from edgewise.records.bench import BenchRequest
 
 app = typer.Typer(
     name="edgewise",
@@ -366,31 +367,45 @@ def export(
 @app.command(epilog="Example: edgewise bench mobilenetv4_conv_small --runtime all --precision fp32,bf16 --threads 1,2")
 def bench(
     what: Annotated[
-        list[str], typer.Argument(help="Model names, FILE.yaml, timm:NAME, runs, exported files or folders.")
-    ],
+        list[str] | None,
+        typer.Argument(help="Model names or patterns, FILE.yaml, timm:NAME, runs, exported files or folders."),
+    ] = None,
+    all: Annotated[bool, typer.Option("--all", help="Every model of the catalogue, smallest first.")] = False,  # noqa: A002
     runtime: BenchRuntime = None,
     precision: BenchPrecision = "fp32",
     threads: BenchThreads = "1",
     batch: BenchBatch = 1,
     img_size: ImgSize = None,
     data: BenchData = None,
+    max_ms: Annotated[float | None, typer.Option(help="Leave out what takes longer than this.")] = None,
+    out: Annotated[Path | None, typer.Option(help="New folder for the records; default runs/bench, numbered.")] = None,
+    resume: Annotated[Path | None, typer.Option(help="Go on with the bench in this folder.")] = None,
     json: Json = False,
 ) -> None:
     """Measure latency: fresh pinned processes, interleaved blocks, 95 % interval, and a verdict."""
     from edgewise.cli.progress import TerminalListener
-    from edgewise.cli.render import render_measurements
+    from edgewise.cli.render_bench import render_bench
     from edgewise.cli.terminal import notes
+    from edgewise.pipeline.bench_folder import BenchFolder
     from edgewise.pipeline.bench_job import bench_all
+    from edgewise.pipeline.bench_ways import check_request, named
 
-    how = _how(runtime, precision, threads, batch, img_size, data)
+    if resume is not None:
+        folder = BenchFolder.open(resume)
+    else:
+        asked = _asked(named(what or (), all_=all), runtime, precision, threads, batch, img_size, data, max_ms)
+        check_request(asked)
+        folder = BenchFolder.create(asked, out)
     with TerminalListener(notes(), quiet=json) as listener:
-        found = bench_all(what, how, listener=listener)
-    render_measurements(found, as_json=json)
+        cases = bench_all(folder.request, folder, listener=listener)
+    render_bench(cases, folder.path, as_json=json)
 
 
 @app.command(epilog="Example: edgewise compare mobilenetv4_conv_small --runtime onnxruntime,openvino")
 def compare(
-    what: Annotated[list[str], typer.Argument(help="A and B, as for bench; or A alone, in two ways.")],
+    what: Annotated[
+        list[str], typer.Argument(help="A and B, as for bench; or A alone, in two ways; or two records of benches.")
+    ],
     runtime: BenchRuntime = None,
     precision: BenchPrecision = "fp32",
     threads: BenchThreads = "1",
@@ -401,14 +416,40 @@ def compare(
 ) -> None:
     """Measure two in turns and say whether the second is faster, slower, or no difference shows."""
     from edgewise.cli.progress import TerminalListener
-    from edgewise.cli.render import render_comparison
+    from edgewise.cli.render_bench import render_comparison
     from edgewise.cli.terminal import notes
     from edgewise.pipeline.compare_job import compare_two
 
-    how = _how(runtime, precision, threads, batch, img_size, data)
+    asked = _asked(what, runtime, precision, threads, batch, img_size, data)
     with TerminalListener(notes(), quiet=json) as listener:
-        comparison, measured = compare_two(what, how, listener=listener)
+        comparison, measured = compare_two(asked, listener=listener)
     render_comparison(comparison, measured, as_json=json)
+
+
+@app.command(epilog="Example: edgewise pareto runs/bench --max-ms 5 --published pixel6_cpu")
+def pareto(
+    benches: Annotated[list[Path] | None, typer.Argument(help="Folders of benches.")] = None,
+    max_ms: Annotated[float | None, typer.Option(help="Name the most accurate within this latency.")] = None,
+    min_top1: Annotated[float | None, typer.Option(help="Name the fastest with this top-1, in per cent.")] = None,
+    published: Annotated[
+        str, typer.Option(help="Draw published latencies beside: pixel6_cpu, s23_cpu, iphone13_coreml, …; with commas.")
+    ] = "",
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for chart, page and table; default the first bench's.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Latency against accuracy over measured models, runtimes and precisions: chart, table, and what to take."""
+    from edgewise.cli.render_pareto import render_pareto
+    from edgewise.pipeline import pareto_job
+
+    request = pareto_job.ParetoRequest(
+        benches=tuple(benches or ()),
+        max_ms=max_ms,
+        min_top1=None if min_top1 is None else min_top1 / 100,
+        published=_several(published),
+    )
+    render_pareto(pareto_job.pareto(request, out), as_json=json)
 
 
 @app.command(epilog="Example: edgewise report runs/fit")
@@ -476,17 +517,28 @@ def _required(value: str | None, name: str) -> str:
     return value
 
 
-def _how(runtime: str | None, precision: str, threads: str, batch: int, img_size: int | None, data: str | None) -> How:
-    """Return in what ways to measure."""
-    from edgewise.pipeline.bench_job import How
+def _asked(
+    what: Sequence[str],
+    runtime: str | None,
+    precision: str,
+    threads: str,
+    batch: int,
+    img_size: int | None,
+    data: str | None,
+    max_ms: float | None = None,
+) -> BenchRequest:
+    """Return what to measure and in what ways."""
+    from edgewise.records.bench import BenchRequest
 
-    return How(
+    return BenchRequest(
+        what=tuple(what),
         runtimes=_several(runtime or ""),
         precisions=_several(precision),
         threads=tuple(_whole("threads", each) for each in _several(threads)),
         batch=batch,
         img_size=img_size,
         data=data,
+        max_ms=max_ms,
     )
 
 

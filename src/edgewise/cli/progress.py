@@ -36,7 +36,9 @@ class TerminalListener(JobListener):
             refresh_per_second=4,
         )
         self._task: TaskID | None = None
+        self._overall: TaskID | None = None
         self._said_at = time.monotonic()
+        self._begun: tuple[float, int] | None = None
 
     def __enter__(self) -> Self:
         if self.live:
@@ -62,6 +64,20 @@ class TerminalListener(JobListener):
         self._bar(done, total, f"{done}/{total}")
         if done >= total:
             self._end_task()
+
+    def on_overall(self, done: int, total: int) -> None:
+        """Move the bar of the whole job, with the time that is left at its pace so far."""
+        now = time.monotonic()
+        if self._begun is None:
+            self._begun = now, done
+        begun, before = self._begun
+        left = f" ETA {format_duration((now - begun) / (done - before) * (total - done))}" if done > before else ""
+        if not self.live:
+            self._print(f"  {done} of {total} done{left}")
+            return
+        if self._overall is None:
+            self._overall = self._progress.add_task("all", total=total, state="")
+        self._progress.update(self._overall, completed=done, total=total, state=f"{done}/{total}{left}")
 
     def on_result(self, text: str) -> None:
         """Write a stage's outcome."""

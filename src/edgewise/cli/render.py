@@ -10,18 +10,16 @@ from typing import TYPE_CHECKING
 from edgewise.cli.tables import new_table, plain
 from edgewise.cli.terminal import console, notes, print_json
 from edgewise.errors import shown
-from edgewise.report.formatting import format_bytes, format_ms, format_percent, format_threads
+from edgewise.report.formatting import format_bytes, format_ms, format_percent
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from edgewise.bench.compare import Comparison
     from edgewise.pipeline.doctor import Check, FormatSupport
     from edgewise.pipeline.export_job import Outcome
     from edgewise.pipeline.predict import Answer
     from edgewise.records.artifact import Artifact
     from edgewise.records.environment import Environment
-    from edgewise.records.measurement import Measurement
     from edgewise.records.run import RunRecord
     from edgewise.records.training import EvalRecord, TrainRecord
     from edgewise.train.run_folder import RunFolder
@@ -228,45 +226,6 @@ def _proof(artifact: Artifact) -> tuple[str, str]:
     if proof.kind == "structure":
         return "weights only", ""
     return proof.runtime, f"{proof.relative_diff or 0:.1g}"
-
-
-def render_measurements(measurements: Sequence[Measurement], *, as_json: bool) -> None:
-    """Show latencies side by side."""
-    if as_json:
-        print_json([each.model_dump(mode="json") for each in measurements])
-        return
-
-    settings = {
-        "runtime": [each.runtime for each in measurements],
-        "threads": [format_threads(each.threads) for each in measurements],
-        "batch": [f"batch {each.batch}" for each in measurements],
-    }
-    varied = [name for name, values in settings.items() if len(set(values)) > 1]
-    shared = ", ".join(values[0] for name, values in settings.items() if name not in varied)
-    table = new_table("what", *varied, "latency>", "95 %", "size>", "verdict", title=shared or None)
-    for number, each in enumerate(measurements):
-        table.add_row(
-            plain(each.name),
-            *(settings[name][number] for name in varied),
-            format_ms(each.latency_ms),
-            f"{each.ci_low_ms:#.3g}-{each.ci_high_ms:#.3g} ms",
-            format_bytes(each.file_bytes),
-            each.verdict,
-        )
-    console().print(table)
-    for reason in dict.fromkeys(each.reason for each in measurements if each.reason):
-        same = [each for each in measurements if each.reason == reason]
-        who = f"{same[0].name}: {same[0].verdict}" if len(same) == 1 else f"{len(same)} of {len(measurements)}"
-        notes().print(f"{who}: {reason}", style="dim", markup=False, soft_wrap=True)
-
-
-def render_comparison(comparison: Comparison, measured: Sequence[Measurement], *, as_json: bool) -> None:
-    """Show two latencies and what follows from them."""
-    if as_json:
-        print_json(asdict(comparison) | {"measurements": [each.model_dump(mode="json") for each in measured]})
-        return
-    render_measurements(measured, as_json=False)
-    console().print(f"[bold]{plain(comparison.text)}[/]", soft_wrap=True)
 
 
 def render_checks(environment: Environment, checks: Sequence[Check], *, as_json: bool) -> None:

@@ -4,174 +4,193 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 
-from edgewise.bench.protocol import Case, measure_cases
-from edgewise.deploy.artifact_file import load_artifact
-from edgewise.deploy.exporters.registry import EXPORTERS
-from edgewise.deploy.runtimes.formats import format_of
-from edgewise.deploy.runtimes.registry import RUNTIMES, get_runtime, runtime_for
-from edgewise.errors import ConfigError, ExportError, InputError, MissingExtraError, shown, unknown_name
-from edgewise.models.resolve import is_model_name, resolve
-from edgewise.pipeline.export_job import Exporting, ExportRequest
+from edgewise.bench.protocol import MAX_ALIVE, measure_cases, quick_latency_ms
+from edgewise.errors import BenchError, ConfigError, ExportError, Interrupted, shown
+from edgewise.pipeline.bench_files import Files, LeftOutError, Made
+from edgewise.pipeline.bench_folder import BenchFolder
+from edgewise.pipeline.bench_plan import Slot, plan
+from edgewise.pipeline.bench_ways import check_request
 from edgewise.pipeline.listener import JobListener
-from edgewise.pipeline.settings import check_img_size
-from edgewise.records.environment import usable_cores
+from edgewise.records.bench import BenchCase, BenchRequest
 from edgewise.records.measurement import Measurement
+from edgewise.report.formatting import format_ms
 
-ALL = "all"
-DEFAULT_RUNTIME = "onnxruntime"
-
-
-@dataclass(frozen=True, kw_only=True)
-class How:
-    """In what ways everything is measured."""
-
-    runtimes: tuple[str, ...] = ()
-    """Where models and runs are exported for, ``all`` = those that are here; files run where their format does. Empty: ONNX Runtime."""
-    precisions: tuple[str, ...] = ("fp32",)
-    """``all`` = those that each format has."""
-    threads: tuple[int, ...] = (1,)
-    """Of one call; every count is measured."""
-    batch: int = 1
-    """Images a call."""
-    img_size: int | None = None
-    """Side in pixels for models; the model's own by default."""
-    data: str | None = None
-    """Real images, which int8 needs; of a run, its own by default."""
-
-    def check(self) -> None:
-        """Refuse what cannot be measured here.
-
-        Raises:
-            ConfigError: a number is out of range.
-            UnknownNameError: no such runtime or precision.
-        MissingExtraError: a runtime is not installed, or does not exist for this platform.
-        """
-        for threads in self.threads:
-            if not 1 <= threads <= usable_cores():
-                raise ConfigError(f"threads is {threads}; accepted: 1 to {usable_cores()}, the cores of this machine")
-        if self.batch < 1:
-            raise ConfigError(f"batch is {self.batch}; must be 1 or more")
-        if self.img_size is not None:
-            check_img_size(self.img_size)
-        for runtime in self.runtimes:
-            available = get_runtime(runtime).availability() if runtime != ALL else None
-            if available is not None and not available.ok:
-                raise MissingExtraError(f"{runtime} cannot be used here: {available.reason}")
-        known = {each for exporter in EXPORTERS.values() for each in exporter.precisions}
-        for precision in self.precisions:
-            if precision not in known | {ALL}:
-                raise unknown_name("precision", precision, known | {ALL})
-
-    def formats(self) -> list[str]:
-        """Return the formats that models and runs are exported to."""
-        if ALL not in self.runtimes:
-            return [get_runtime(name).formats[0] for name in self.runtimes or (DEFAULT_RUNTIME,)]
-        return [runtime.formats[0] for runtime in RUNTIMES.values() if runtime.availability().ok]
-
-    def precisions_of(self, format_: str) -> list[str]:
-        """Return those that are asked for and that ``format_`` has."""
-        offered = EXPORTERS[format_].precisions
-        return [each for each in offered if each in self.precisions or ALL in self.precisions]
+SIGINT_EXIT = 130
+HOPELESS = 3.0
+"""A model is not tried in a runtime where a smaller one already takes this many times `max_ms`."""
 
 
-def bench_all(
-    what: Sequence[str], how: How, *, listener: JobListener, num_cases: int | None = None
-) -> list[Measurement]:
-    """Measure everything in ``what``, interleaved: models (random weights), runs, exported files and folders.
-
-    A file that cannot be made is told of and left out, unless nothing else is left.
-
-    Args:
-        what: paths, and what `models.resolve` takes: names, spec files, ``timm:NAME``.
-        how: in what ways.
-        listener: hears of it.
-        num_cases: refuse to measure another number of cases.
+def measure_together(request: BenchRequest, *, listener: JobListener, num_cases: int) -> list[Measurement]:
+    """Measure a few cases in turns and keep nothing.
 
     Raises:
-        ConfigError: there are not ``num_cases``.
+        ConfigError: there are not ``num_cases``, or more than can take turns.
         InputError: a name or path cannot be used.
-        ExportError: no file could be made.
+        ExportError: a file cannot be made.
         BenchError: a measurement failed.
     """
-    how.check()
+    check_request(request)
+    slots = plan(request)
+    if len(slots) != num_cases:
+        listed = ", ".join(f"{slot.what} ({slot.runtime}, {slot.threads})" for slot in slots)
+        raise ConfigError(f"{num_cases} cases are needed, these are {len(slots)}: {listed}")
+    files = Files(request, listener)
     with tempfile.TemporaryDirectory(prefix="edgewise-") as temporary:
-        files = [
-            file
-            for number, each in enumerate(what)
-            for file in _files(each, Path(temporary) / str(number), how, listener)
-        ]
-        if not files:
-            raise ExportError("nothing could be exported, so nothing was measured; the reasons stand above")
-        cases = [replace(file, threads=threads) for file in files for threads in how.threads]
-        if num_cases is not None and len(cases) != num_cases:
-            listed = ", ".join(f"{case.name} ({case.runtime}, {case.threads})" for case in cases)
-            raise ConfigError(f"{num_cases} cases are needed, these are {len(cases)}: {listed}")
-        counts = ", ".join(map(str, how.threads))
-        listener.on_stage(
-            f"Timing {len(cases)} case{'s' if len(cases) > 1 else ''}, threads {counts}, batch {how.batch}"
-        )
-        return measure_cases(cases, progress=listener.on_progress)
-
-
-def _files(what: str, folder: Path, how: How, listener: JobListener) -> Iterator[Case]:
-    """Yield a case of one thread for each file that ``what`` is, or is exported to."""
-    path = Path(what)
-    if not is_model_name(what) and not path.exists():
-        if path.suffix or len(path.parts) > 1:
-            raise InputError(
-                f"{shown(what)} does not exist; give a model's name, a spec file, a run's folder or an exported file"
-            )
-        resolve(what)
-    if is_model_name(what) or (path / "config.yaml").is_file():
-        yield from _exported(what, folder, how, listener)
-        return
-    if len(how.runtimes) > 1 or ALL in how.runtimes:
-        listener.on_message(f"{what} is a file: it runs in the runtime of its format alone")
-    given = how.runtimes[0] if len(how.runtimes) == 1 and ALL not in how.runtimes else None
-    if (path / "artifact.json").is_file() or (path.parent / "artifact.json").is_file():
-        artifact, file = load_artifact(path)
-        shape = (how.batch, *(int(side) for side in artifact.input.shape[1:]))
-        fixed = artifact.input.shape[0]
-        if fixed not in ("batch", how.batch):
-            raise InputError(
-                f"{shown(what)} takes {fixed} images a call, not {how.batch}; export it again for that batch"
-            )
-        name, precision = f"{artifact.model} {artifact.format} {artifact.precision}", artifact.precision
-    else:
-        file, shape, name, precision = path, None, path.name, "fp32"
-    yield Case(
-        name=name,
-        path=file,
-        runtime=given or runtime_for(file).name,
-        format=format_of(file),
-        precision=precision,
-        batch=how.batch,
-        input_shape=shape,
-    )
-
-
-def _exported(what: str, folder: Path, how: How, listener: JobListener) -> Iterator[Case]:
-    exporting = Exporting.prepared(ExportRequest(source=what, data=how.data, img_size=how.img_size), listener)
-    folder.mkdir()
-    for format_, precision in [(each, precision) for each in how.formats() for precision in how.precisions_of(each)]:
-        listener.on_stage(f"Exporting {what} to {format_} {precision}")
-        out_dir = folder / f"{format_}-{precision}"
         try:
-            artifact = exporting.write(out_dir, format_, precision, batch=how.batch, judge=False)
-        except (ExportError, InputError) as error:
-            if precision == "fp32" and not isinstance(error, ExportError | MissingExtraError):
-                raise  # it is the model that cannot be used
-            listener.on_message(f"{what} {format_} {precision} is left out: {error}")
-            continue
-        yield Case(
-            name=f"{what} {precision}" if len(how.precisions) > 1 or ALL in how.precisions else what,
-            path=out_dir / artifact.files[0],
-            runtime=EXPORTERS[format_].runtime,
-            format=format_,
-            precision=precision,
-            batch=how.batch,
-            input_shape=(how.batch, *(int(side) for side in artifact.input.shape[1:])),
+            made = [files.made(slot, Path(temporary)) for slot in slots]
+        except LeftOutError as error:
+            raise ExportError(str(error)) from error
+        listener.on_stage(f"Timing {len(made)} cases in turns")
+        return measure_cases([each.case for each in made], progress=listener.on_progress)
+
+
+def bench_all(request: BenchRequest, folder: BenchFolder, *, listener: JobListener) -> list[BenchCase]:
+    """Measure all cases of ``request`` that ``folder`` does not hold yet, up to eight in turns, and keep each set when it is done.
+
+    A file that cannot be made, and a case whose process dies, is told of and left out.
+
+    Raises:
+        InputError: a name or path cannot be used.
+        ExportError: no file could be made.
+        BenchError: no case could be measured.
+        Interrupted: Ctrl-C; what is finished is kept.
+    """
+    check_request(request)
+    slots = plan(request)
+    bench = _Bench(request, folder, listener, slots)
+    try:
+        return bench.run()
+    except KeyboardInterrupt:
+        raise Interrupted(
+            f"stopped by SIGINT, {bench.num_done} of {len(slots)} cases are kept; "
+            f"go on with: edgewise bench --resume {shown(folder.path)}",
+            SIGINT_EXIT,
+        ) from None
+
+
+class _Bench:
+    def __init__(
+        self, request: BenchRequest, folder: BenchFolder, listener: JobListener, slots: Sequence[Slot]
+    ) -> None:
+        self._request, self._folder, self._listener, self._slots = request, folder, listener, slots
+        self._files = Files(request, listener)
+        self._done = {slot.number: case for slot in slots if (case := folder.done(slot.number)) is not None}
+        self._too_slow: dict[tuple[str, str, int], str] = {}
+
+    @property
+    def num_done(self) -> int:
+        """Return how many cases are kept."""
+        return len(self._done)
+
+    def run(self) -> list[BenchCase]:
+        """Measure what is left and return all cases in the plan's order."""
+        if self._done:
+            self._listener.on_message(f"{self.num_done} of {len(self._slots)} cases are done already")
+        for group in self._sets():
+            self._listener.on_overall(self.num_done, len(self._slots))
+            with tempfile.TemporaryDirectory(prefix="edgewise-") as temporary:
+                self._measure_set(group, Path(temporary))
+        self._listener.on_overall(self.num_done, len(self._slots))
+        cases = [self._done[slot.number] for slot in self._slots]
+        self._require_any(cases)
+        return cases
+
+    def _sets(self) -> Iterator[list[Slot]]:
+        """Yield what takes turns together: up to eight cases, those of one model in one set where they fit."""
+        left = [slot for slot in self._slots if slot.number not in self._done]
+        group: list[Slot] = []
+        for owner in dict.fromkeys(slot.owner for slot in left):
+            own = [slot for slot in left if slot.owner == owner]
+            if group and len(group) + len(own) > MAX_ALIVE:
+                yield group
+                group = []
+            group += own
+            while len(group) > MAX_ALIVE:
+                yield group[:MAX_ALIVE]
+                group = group[MAX_ALIVE:]
+        if group:
+            yield group
+
+    def _measure_set(self, slots: Sequence[Slot], folder: Path) -> None:
+        made = [each for slot in slots if (each := self._made(slot, folder)) is not None]
+        if not made:
+            return
+        self._listener.on_stage(f"Timing {len(made)} case{'s in turns' if len(made) > 1 else ''}")
+        try:
+            measured = measure_cases([each.case for each in made], progress=self._listener.on_progress)
+        except BenchError as error:
+            self._measure_apart(made, error)
+            return
+        for each, measurement in zip(made, measured, strict=True):
+            self._keep(each.slot, each, measurement=measurement)
+
+    def _measure_apart(self, made: Sequence[Made], error: BenchError) -> None:
+        """Measure one by one where a process of the set died: the others are not to be lost with it."""
+        if len(made) == 1:
+            self._leave_out(made[0].slot, str(error), made[0])
+            return
+        self._listener.on_message(f"{error}; the set is measured one by one")
+        for each in made:
+            try:
+                measurement = measure_cases([each.case], progress=self._listener.on_progress)[0]
+            except BenchError as own:
+                self._leave_out(each.slot, str(own), each)
+            else:
+                self._keep(each.slot, each, measurement=measurement)
+
+    def _made(self, slot: Slot, folder: Path) -> Made | None:
+        """Return ``slot`` with its file, or leave it out."""
+        where = slot.runtime, slot.precision, slot.threads
+        if where in self._too_slow and not slot.is_file:
+            self._leave_out(slot, self._too_slow[where])
+            return None
+        try:
+            made = self._files.made(slot, folder)
+            slow = self._over_budget(made)
+        except (LeftOutError, BenchError) as error:
+            self._leave_out(slot, str(error))
+            return None
+        if slow:
+            self._leave_out(slot, slow, made)
+            return None
+        return made
+
+    def _over_budget(self, made: Made) -> str:
+        """Say that a file takes longer than `max_ms`, after a first look of a second; empty where it does not."""
+        max_ms, case = self._request.max_ms, made.case
+        if max_ms is None:
+            return ""
+        first_look = quick_latency_ms(
+            case.path, case.runtime, case.threads, batch=case.batch, input_shape=case.input_shape
         )
+        if first_look > HOPELESS * max_ms and not made.slot.is_file:
+            where = made.slot.runtime, made.slot.precision, made.slot.threads
+            self._too_slow[where] = f"not tried: {made.slot.what}, which is smaller, takes {format_ms(first_look)}"
+        return f"takes about {format_ms(first_look)}, over {format_ms(max_ms)}" if first_look > max_ms else ""
+
+    def _leave_out(self, slot: Slot, why: str, made: Made | None = None) -> None:
+        self._listener.on_message(f"{slot.what} {slot.runtime} {slot.precision} is left out: {why}")
+        self._keep(slot, made, left_out=why)
+
+    def _keep(
+        self, slot: Slot, made: Made | None, *, measurement: Measurement | None = None, left_out: str = ""
+    ) -> None:
+        case = BenchCase(
+            what=slot.what,
+            model=made.model if made is not None else slot.what,
+            runtime=slot.runtime,
+            format=slot.format,
+            precision=slot.precision,
+            threads=slot.threads,
+            accuracy=made.accuracy if made is not None else None,
+            measurement=measurement,
+            left_out=left_out,
+        )
+        self._folder.keep(slot.number, case)
+        self._done[slot.number] = case
+
+    def _require_any(self, cases: Sequence[BenchCase]) -> None:
+        if self._request.max_ms is None and not any(case.measurement for case in cases):
+            raise ExportError(f"nothing could be measured; the first reason: {cases[0].left_out}")

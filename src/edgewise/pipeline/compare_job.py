@@ -2,33 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from pathlib import Path
 
 from edgewise.bench.compare import Comparison, compare
-from edgewise.pipeline.bench_job import How, bench_all
+from edgewise.errors import InputError, shown
+from edgewise.pipeline.bench_job import measure_together
 from edgewise.pipeline.listener import JobListener
+from edgewise.records.bench import BenchCase, BenchRequest
 from edgewise.records.measurement import Measurement
 
+Pair = tuple[Measurement, Measurement]
 
-def compare_two(
-    what: Sequence[str], how: How, *, listener: JobListener
-) -> tuple[Comparison, tuple[Measurement, Measurement]]:
-    """Measure two cases in turns and say how the second stands to the first.
+
+def compare_two(request: BenchRequest, *, listener: JobListener) -> tuple[Comparison, Pair]:
+    """Say how the second of two cases stands to the first: measured in turns now, or from the records of earlier benches.
 
     Args:
-        what: two things as `bench_all` takes them, or one that ``how`` measures in two ways.
-        how: in what ways.
+        request: two things as `bench_all` takes them, or one that is measured in two ways; or two records (``cases/….json``),
+            which are compared at the machine's speed of their moment.
         listener: hears of it.
 
     Raises:
         ConfigError: these are not two cases.
         InputError, ExportError, BenchError: as `bench_all`.
     """
-    first, second = _told_apart(*bench_all(what, how, listener=listener, num_cases=2))
+    records = [
+        Path(each) for each in request.what if Path(each).suffix == ".json" and Path(each).parent.name == "cases"
+    ]
+    if len(records) == len(request.what) == 2:
+        first, second = _told_apart(*map(_recorded, records))
+    else:
+        first, second = _told_apart(*measure_together(request, listener=listener, num_cases=2))
     return compare(first, second), (first, second)
 
 
-def _told_apart(first: Measurement, second: Measurement) -> tuple[Measurement, Measurement]:
+def _recorded(path: Path) -> Measurement:
+    case = BenchCase.load(path)
+    if case.measurement is None:
+        raise InputError(f"{shown(path)} holds no measurement: {case.left_out}")
+    return case.measurement
+
+
+def _told_apart(first: Measurement, second: Measurement) -> Pair:
     """Return both with names that differ: what tells them apart is added to a name that they share."""
     if first.name != second.name:
         return first, second

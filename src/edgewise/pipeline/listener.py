@@ -14,5 +14,8 @@ class JobListener(Listener):
     def on_progress(self, done: int, total: int) -> None:
         """Hear how far the present stage is."""
 
+    def on_overall(self, done: int, total: int) -> None:
+        """Hear how far a job of many like parts is."""
+
     def on_result(self, text: str) -> None:
         """Hear a stage's outcome in one sentence."""

@@ -12,7 +12,25 @@ from pathlib import Path
 
 from edgewise.records.record import Record
 
-PACKAGES = ("edgewise", "torch", "torchvision", "onnx", "onnxruntime", "onnxscript", "numpy", "pillow", "simplejpeg")
+PACKAGES = (
+    "edgewise",
+    "torch",
+    "torchvision",
+    "onnx",
+    "onnxruntime",
+    "onnxscript",
+    "openvino",
+    "nncf",
+    "ai-edge-litert",
+    "litert-torch",
+    "executorch",
+    "ncnn",
+    "pnnx",
+    "coremltools",
+    "numpy",
+    "pillow",
+    "simplejpeg",
+)
 
 
 class Environment(Record):

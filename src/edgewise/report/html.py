@@ -35,10 +35,10 @@ TINY_PICTURE = 96
 
 def render_report(run: RunRecord) -> str:
     """Return the report of ``run`` as one self-contained HTML document."""
-    template = _environment().get_template("report.html.j2")
+    template = page_environment().get_template("report.html.j2")
     return template.render(
         run=run,
-        css=Markup(_css()),  # noqa: S704 (our own file)
+        css=Markup(page_css()),  # noqa: S704 (our own file)
         files=ranking.rank_files(run),
         verified=[file for file in run.files if file.artifact and file.artifact.verification],
         best=ranking.fastest_file(run),
@@ -81,7 +81,8 @@ def verdict(run: RunRecord) -> str:
 
 
 @lru_cache(maxsize=1)
-def _environment() -> Environment:
+def page_environment() -> Environment:
+    """Return the templates with the filters that they use."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
@@ -98,7 +99,8 @@ def _environment() -> Environment:
 
 
 @lru_cache(maxsize=1)
-def _css() -> str:
+def page_css() -> str:
+    """Return the style of all pages."""
     return resources.files("edgewise.report").joinpath("templates", "report.css").read_text(encoding="utf-8")
 
 

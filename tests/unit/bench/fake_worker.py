@@ -1,6 +1,7 @@
 """A worker without a clock: ``fake_worker.py LOG MODE`` answers at once, and logs who was busy when.
 
-MODE is ``good``, ``die``, ``hang``, ``changing`` (its output), ``disturbed`` (until the second try) or ``busy``.
+MODE is ``good``, ``die``, ``hang``, ``changing`` (its output), ``disturbed`` (until the second try), ``busy``, or ``stepping``
+(the machine is twice as fast from the 16th block on).
 """
 
 import json
@@ -43,8 +44,13 @@ def block(order):
         "num_cores": 2,
     }
     note(f"end {name}")
-    samples = [10 + 0.01 * rng.random() for _ in range(order["num_calls"])]
-    return {"samples_ms": samples, "occupancy": occupancy, "checksum": str(blocks if mode == "changing" else 0)}
+    slow = 0.5 if mode == "stepping" and blocks > 15 else 1.0
+    return {
+        "samples_ms": [slow * (10 + 0.01 * rng.random()) for _ in range(order["num_calls"])],
+        "reference_ms": slow * (0.2 + 0.0002 * rng.random()),
+        "occupancy": occupancy,
+        "checksum": str(blocks if mode == "changing" else 0),
+    }
 
 
 for line in sys.stdin:
@@ -58,7 +64,7 @@ for line in sys.stdin:
         answer = {"call_ms": 4.0, "stable": True}
     elif order["do"] == "block":
         answer = block(order)
-    elif order["do"] == "rss":
-        answer = {"peak_rss_bytes": 1 << 20}
+    elif order["do"] == "footprint":
+        answer = {"peak_rss_bytes": 1 << 20, "placement": {"CPU": 2}}
     sys.stdout.write(json.dumps(answer) + "\n")
     sys.stdout.flush()

@@ -3,7 +3,7 @@ import pytest
 
 from edgewise.bench.compare import compare
 from edgewise.records.environment import capture_environment
-from edgewise.records.measurement import Measurement
+from edgewise.records.measurement import MachineSpeed, Measurement
 
 ENVIRONMENT = capture_environment()
 
@@ -79,8 +79,8 @@ def test_sets_taken_apart_are_not_paired():
     a, b = pair(0, 1.2)
     later = ENVIRONMENT.model_copy(update={"made_at": "2030-01-01T00:00:00+00:00"})
     apart = compare(a, b.model_copy(update={"environment": later}))
-    assert compare(a, b).paired
-    assert not apart.paired
+    assert compare(a, b).basis == "interleaved"
+    assert apart.basis == "raw"
     assert apart.ci_high - apart.ci_low > compare(a, b).ci_high - compare(a, b).ci_low
 
 
@@ -90,3 +90,49 @@ def test_a_rejected_one_is_not_compared():
     comparison = compare(bad, b)
     assert comparison.outcome == "not comparable"
     assert comparison.text == "b.onnx and a.onnx are not comparable: a.onnx was rejected (blocks vary)"
+
+
+KERNEL = "numpy float32 matmul"
+
+
+def at_speed(one, speed, kernel=KERNEL, made_at="2026-01-01T00:00:00"):
+    """The same measurement with blocks ``speed`` times as slow, and the reference kernel as well."""
+    return measurement(
+        one.name,
+        [speed * block for block in one.block_medians_ms],
+        environment=ENVIRONMENT.model_copy(update={"made_at": made_at}),
+    ).model_copy(update={"speed": MachineSpeed(kernel=kernel, times_ms=(0.2 * speed,) * 30, change="")})
+
+
+def test_measured_apart_the_machines_speed_cancels_out():
+    a, b = pair(0, 1.0, noise=0.003)
+    slow = at_speed(b, 1.27, made_at="2026-01-02T00:00:00")
+    comparison = compare(at_speed(a, 1.0), slow)
+    assert (comparison.basis, comparison.outcome) == ("normalised", "no difference shown")
+    assert comparison.text.endswith("measured apart, at the machine's speed of each moment)")
+    assert compare(a, slow.model_copy(update={"speed": None})).outcome == "slower"
+
+
+def test_a_real_difference_shows_though_the_machine_was_faster():
+    a, b = pair(0, 1.1, noise=0.003)
+    comparison = compare(at_speed(a, 1.27), at_speed(b, 1.0, made_at="2026-01-02T00:00:00"))
+    assert comparison.outcome == "slower"
+    assert comparison.ratio == pytest.approx(1.1, rel=0.03)
+
+
+def test_another_kernel_or_processor_is_compared_raw():
+    a, b = pair(0, 1.0)
+    late = at_speed(b, 1.0, made_at="2026-01-02T00:00:00")
+    assert compare(at_speed(a, 1.0), late).basis == "normalised"
+    assert compare(at_speed(a, 1.0, kernel="another"), late).basis == "raw"
+    elsewhere = late.model_copy(update={"environment": late.environment.model_copy(update={"cpu": "another"})})
+    assert compare(at_speed(a, 1.0), elsewhere).basis == "raw"
+
+
+def test_normalised_latency_is_that_at_one_speed():
+    a, _ = pair(0, 1.0, noise=0.0)
+    fast, slow = at_speed(a, 1.0), at_speed(a, 1.5)
+    assert slow.normalised_ms() == pytest.approx(1.5 * fast.normalised_ms())
+    assert slow.normalised_ms(0.2) == pytest.approx(fast.normalised_ms(0.2))
+    assert a.normalised_ms() is None
+    assert a.in_reference_units is None

@@ -224,3 +224,28 @@ def test_a_file_that_the_runtime_cannot_load_is_an_input_error(tiny_onnx):
 def test_limits_are_those_of_the_design():
     assert protocol.Plan().min_blocks == 30
     assert protocol.MAX_ALIVE == 8
+
+
+def test_a_change_of_the_machines_speed_is_named_and_both_times_are_kept(fake, tiny_onnx):
+    fake("stepping")
+    (measured,) = measure_cases(cases(tiny_onnx, "a"))
+    assert measured.verdict == "noisy"
+    assert measured.reason.startswith("the machine became 2.00x faster after block 15; ")
+    assert measured.speed.change == "2.00x faster after block 15"
+    assert len(measured.speed.times_ms) == len(measured.block_medians_ms) == 30
+    assert measured.block_medians_ms[0] == pytest.approx(2 * measured.block_medians_ms[-1], rel=0.01)
+    assert max(measured.in_reference_units) == pytest.approx(min(measured.in_reference_units), rel=0.01)
+
+
+def test_throughput_and_placement_are_recorded(fake, tiny_onnx):
+    fake("good")
+    (measured,) = measure_cases(cases(tiny_onnx, "a"), min_blocks=3)
+    assert measured.batches_per_s == pytest.approx(100, rel=0.01)
+    assert measured.placement == {"CPU": 2}
+    assert measured.speed.change == ""
+
+
+def test_a_real_worker_times_the_reference_kernel(tiny_onnx):
+    measured = measure_file(tiny_onnx)
+    assert all(0.001 < each < 1000 for each in measured.speed.times_ms)
+    assert measured.placement is None, "ONNX Runtime does not tell"

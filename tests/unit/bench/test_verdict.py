@@ -77,3 +77,35 @@ def test_contention_decides(contention, verdict, reason):
     judgement = judge(series(10.0), contention=contention)
     assert (judgement.verdict, judgement.reason) == (verdict, reason)
     assert judgement.passing == (verdict == "rejected")
+
+
+def steps(values, noise=0.003, seed=0):
+    rng = np.random.default_rng(seed)
+    return np.asarray(values) * (1 + noise * rng.standard_normal(len(values)))
+
+
+def test_a_machine_that_changes_its_clock_is_named_and_not_rejected():
+    speed = np.repeat([0.25, 0.20], 15)
+    judgement = judge(series(10.0, 8.0), reference_ms=steps(speed))
+    assert judgement.verdict == "noisy"
+    assert judgement.reason.startswith("the machine became 1.25x faster after block 15; ")
+
+
+def test_a_file_that_changes_alone_is_rejected_and_named():
+    judgement = judge(series(10.0, 8.0), reference_ms=steps(np.full(30, 0.2)))
+    assert (judgement.verdict, judgement.passing) == ("rejected", True)
+    assert judgement.reason.endswith(
+        "the file became 1.25x faster after block 15 while the reference kernel kept its pace"
+    )
+
+
+def test_a_reference_that_wanders_alone_excuses_nothing():
+    assert judge(series(10.0, 8.0), reference_ms=steps(np.repeat([0.2, 0.25], 15))).verdict == "rejected"
+
+
+def test_a_hog_is_rejected_though_the_reference_feels_it_too():
+    judgement = judge(
+        series(10.0, 20.0), reference_ms=steps(np.repeat([0.2, 0.4], 15)), contention=Contention(cpu_share=0.6)
+    )
+    assert judgement.verdict == "rejected"
+    assert judgement.reason.startswith("other processes took the core")

@@ -19,6 +19,7 @@ EXPECTED = {
     "quickstart",
     "fit",
     "list",
+    "pareto",
     "info",
     "train",
     "val",

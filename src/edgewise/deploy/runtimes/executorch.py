@@ -9,6 +9,7 @@ from typing import Any
 from edgewise.deploy.runtimes.formats import check_format
 from edgewise.deploy.runtimes.inputs import FileInput
 from edgewise.deploy.runtimes.loading import loading
+from edgewise.deploy.runtimes.placement import counted
 from edgewise.deploy.runtimes.protocol import Array, Availability, RuntimeOptions
 from edgewise.deploy.runtimes.quiet import quiet
 from edgewise.deploy.runtimes.sdk import Sdk
@@ -21,7 +22,8 @@ SCALAR_TYPES = {6: "float32", 7: "float64", 5: "float16", 3: "int32", 4: "int64"
 class ExecuTorchSession:
     """A loaded `.pte` program."""
 
-    def __init__(self, program: Any, method: Any) -> None:
+    def __init__(self, path: Path, program: Any, method: Any) -> None:
+        self._path = path
         self._program, self._method = program, method  # the method lives in the program's memory
         meta = method.metadata
         self.inputs = tuple(_describe(meta, index) for index in range(meta.num_inputs()))
@@ -31,6 +33,19 @@ class ExecuTorchSession:
         import torch
 
         return [output.numpy() for output in self._method.execute([torch.from_numpy(array) for array in arrays])]
+
+    def placement(self) -> dict[str, int]:
+        """Return how many calls the program makes to each delegate, and to portable kernels."""
+        from executorch.exir._serialize._program import deserialize_pte_binary
+        from executorch.exir.schema import DelegateCall, KernelCall
+
+        plan = deserialize_pte_binary(self._path.read_bytes()).program.execution_plan[0]
+        calls = [each.instr_args for chain in plan.chains for each in chain.instructions]
+        return counted(
+            plan.delegates[call.delegate_index].id if isinstance(call, DelegateCall) else "portable kernels"
+            for call in calls
+            if isinstance(call, DelegateCall | KernelCall)
+        )
 
     def close(self) -> None:
         """Free the program."""
@@ -63,7 +78,7 @@ class ExecuTorch:
         with loading(path, "ExecuTorch"), quiet():
             portable_lib._unsafe_reset_threadpool(options.threads)
             program = Runtime.get().load_program(path, verification=Verification.InternalConsistency)
-            return ExecuTorchSession(program, program.load_method(METHOD))
+            return ExecuTorchSession(path, program, program.load_method(METHOD))
 
 
 def _describe(meta: Any, index: int) -> FileInput:

@@ -15,6 +15,8 @@ from edgewise.deploy.runtimes.protocol import Array, Availability, RuntimeOption
 from edgewise.deploy.runtimes.quiet import quiet
 from edgewise.deploy.runtimes.sdk import Sdk
 
+DELEGATE = "DELEGATE"
+
 
 class LiteRtSession:
     """A loaded `.tflite` file with its tensors in place."""
@@ -32,6 +34,26 @@ class LiteRtSession:
             self._interpreter.set_tensor(index, array)
         self._interpreter.invoke()
         return [self._interpreter.get_tensor(index) for index in self._outputs]
+
+    def placement(self) -> dict[str, int]:
+        """Return how many of the file's operators XNNPACK took, and how many LiteRT's own kernels run."""
+        own = self._not_delegated()
+        total = sum(each["op_name"] != DELEGATE for each in self._interpreter._get_ops_details())
+        return {engine: count for engine, count in (("XNNPACK", total - own), ("LiteRT kernels", own)) if count}
+
+    def _not_delegated(self) -> int:
+        """Count the operators that still run themselves: those met on the way back from the outputs, around the delegate."""
+        makers: dict[int, dict[str, Any]] = {}
+        for operator in self._interpreter._get_ops_details():
+            # the delegate's nodes come last, and replace those that made the same tensors
+            makers |= dict.fromkeys(map(int, operator["outputs"]), operator)
+        wanted, met = list(self._outputs), dict[int, dict[str, Any]]()
+        while wanted:
+            maker = makers.get(wanted.pop())
+            if maker is not None and maker["index"] not in met:
+                met[maker["index"]] = maker
+                wanted += map(int, maker["inputs"])
+        return sum(each["op_name"] != DELEGATE for each in met.values())
 
     def close(self) -> None:
         """Free the interpreter's memory and threads."""

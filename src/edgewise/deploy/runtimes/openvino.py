@@ -9,6 +9,7 @@ from typing import Any
 from edgewise.deploy.runtimes.formats import check_format, companion
 from edgewise.deploy.runtimes.inputs import FileInput
 from edgewise.deploy.runtimes.loading import loading
+from edgewise.deploy.runtimes.placement import counted
 from edgewise.deploy.runtimes.protocol import Array, Availability, RuntimeOptions
 from edgewise.deploy.runtimes.sdk import Sdk
 
@@ -17,11 +18,14 @@ RT_INFO = "edgewise"
 HINTS = {"fp32": "f32", "int8": "f32", "bf16": "bf16"}
 """What the CPU plugin may compute in, by the precision that a file says it was exported for."""
 
+NO_WORK = {"Input", "Output", "Const"}
+
 
 class OpenVinoSession:
     """A compiled IR."""
 
     def __init__(self, compiled: Any) -> None:
+        self._compiled = compiled
         self._request = compiled.create_infer_request()
         self.inputs = tuple(_describe(port) for port in compiled.inputs)
 
@@ -31,9 +35,14 @@ class OpenVinoSession:
         results = self._request.infer(list(arrays), share_inputs=True)
         return [array.copy() for array in results.values()]
 
+    def placement(self) -> dict[str, int]:
+        """Return how many operators of the compiled graph compute in which precision; constants and ports do not count."""
+        infos = [operator.get_rt_info() for operator in self._compiled.get_runtime_model().get_ordered_ops()]
+        return counted(str(info["runtimePrecision"].value) for info in infos if info["layerType"].value not in NO_WORK)
+
     def close(self) -> None:
         """Free the request."""
-        self._request = None
+        self._request = self._compiled = None
 
 
 class OpenVino:

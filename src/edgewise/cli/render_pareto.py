@@ -1,0 +1,46 @@
+"""The files that no other one beats, on the terminal or as JSON."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from edgewise.cli.tables import new_table, plain
+from edgewise.cli.terminal import console, notes, print_json
+from edgewise.report.formatting import format_ms, format_percent
+
+if TYPE_CHECKING:
+    from edgewise.pipeline.pareto_job import Pareto
+
+
+def render_pareto(found: Pareto, *, as_json: bool) -> None:
+    """Show the front, the sentence, and where chart, page and table are."""
+    if as_json:
+        print_json(
+            {
+                "sentence": found.sentence,
+                "front": [asdict(each) for each in found.best],
+                "points": [asdict(each) for each in found.points],
+                "folder": str(found.folder),
+            }
+        )
+        return
+    table = new_table("model", "runtime", "precision", "threads>", "latency>", "top-1>", "accuracy")
+    for each in found.best:
+        table.add_row(
+            plain(each.name),
+            each.where,
+            each.precision,
+            str(each.threads),
+            format_ms(each.latency_ms),
+            format_percent(each.top1),
+            each.source,
+        )
+    out = console()
+    if found.best:
+        out.print(table)
+    out.print(f"[bold]{plain(found.sentence)}[/]", soft_wrap=True)
+    doubtful = sum(bool(each.doubt) for each in found.points)
+    if doubtful:
+        notes().print(f"{doubtful} files are drawn hollow and never recommended; pareto.html says why", style="dim")
+    notes().print(f"pareto.png, pareto.html, pareto.csv in {found.folder}", style="dim", markup=False, soft_wrap=True)

@@ -1,0 +1,131 @@
+"""The files of a bench: what was given as one, and what is exported for a model or a run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgewise.bench.protocol import Case
+from edgewise.deploy.artifact_file import load_artifact
+from edgewise.errors import ExportError, InputError, MissingExtraError, shown
+from edgewise.models.catalogue import CATALOGUE
+from edgewise.pipeline.bench_plan import Slot, has_artifact
+from edgewise.pipeline.export_job import Exporting, ExportRequest
+from edgewise.pipeline.listener import JobListener
+from edgewise.records.artifact import Artifact
+from edgewise.records.bench import Accuracy, BenchRequest
+from edgewise.records.training import TrainRecord
+from edgewise.train.run_folder import RunFolder
+
+
+class LeftOutError(Exception):
+    """A file cannot be made, for a reason that is the format's and not the model's."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Made:
+    """A slot with its file.
+
+    Attributes:
+        slot: as planned.
+        case: for the clock.
+        model: the network's name.
+        accuracy: what is known of the file's.
+    """
+
+    slot: Slot
+    case: Case
+    model: str
+    accuracy: Accuracy | None
+
+
+class Files:
+    """Makes the file of each slot; a model is loaded once for all of its slots that follow each other."""
+
+    def __init__(self, request: BenchRequest, listener: JobListener) -> None:
+        self._request, self._listener = request, listener
+        self._loaded: tuple[str, Exporting] | None = None
+        self._names_precision = len(request.precisions) > 1 or "all" in request.precisions
+
+    def made(self, slot: Slot, folder: Path) -> Made:
+        """Return ``slot`` with its file, exported into ``folder`` where none was given; once for all thread counts.
+
+        Raises:
+            LeftOutError: the file cannot be made in this format and precision.
+            InputError: what was given cannot be used.
+        """
+        return self._given(slot) if slot.is_file else self._exported(slot, folder)
+
+    def _given(self, slot: Slot) -> Made:
+        path = Path(slot.what)
+        if not has_artifact(path):
+            return Made(slot=slot, case=self._case(slot, path.name, path), model=path.stem, accuracy=None)
+        artifact, file = load_artifact(path)
+        fixed = artifact.input.shape[0]
+        if fixed not in ("batch", self._request.batch):
+            raise InputError(
+                f"{shown(slot.what)} takes {fixed} images a call, not {self._request.batch}; export it again for that batch"
+            )
+        name = f"{artifact.model} {artifact.format} {artifact.precision}"
+        case = self._case(slot, name, file, artifact)
+        return Made(slot=slot, case=case, model=artifact.model, accuracy=_judged(artifact))
+
+    def _exported(self, slot: Slot, folder: Path) -> Made:
+        out_dir = folder / f"{slot.owner:04d}-{slot.format}-{slot.precision}"
+        artifact = load_artifact(out_dir)[0] if out_dir.exists() else self._export(slot, out_dir)
+        name = f"{slot.what} {slot.precision}" if self._names_precision else slot.what
+        case = self._case(slot, name, out_dir / artifact.files[0], artifact)
+        accuracy = _judged(artifact) or _known(slot, self._request.img_size)
+        return Made(slot=slot, case=case, model=artifact.model, accuracy=accuracy)
+
+    def _export(self, slot: Slot, out_dir: Path) -> Artifact:
+        if self._loaded is None or self._loaded[0] != slot.what:
+            request = ExportRequest(source=slot.what, data=self._request.data, img_size=self._request.img_size)
+            self._loaded = slot.what, Exporting.prepared(request, self._listener)
+        self._listener.on_stage(f"Exporting {slot.what} to {slot.format} {slot.precision}")
+        try:
+            return self._loaded[1].write(out_dir, slot.format, slot.precision, batch=self._request.batch, judge=False)
+        except (ExportError, InputError) as error:
+            if slot.precision == "fp32" and not isinstance(error, ExportError | MissingExtraError):
+                raise  # it is the model that cannot be used
+            raise LeftOutError(str(error)) from error
+
+    def _case(self, slot: Slot, name: str, file: Path, artifact: Artifact | None = None) -> Case:
+        batch = self._request.batch
+        sides = artifact.input.shape[1:] if artifact is not None else ()
+        return Case(
+            name=name,
+            path=file,
+            runtime=slot.runtime,
+            format=slot.format,
+            precision=slot.precision,
+            threads=slot.threads,
+            batch=batch,
+            input_shape=(batch, *map(int, sides)) if sides else None,
+        )
+
+
+def _judged(artifact: Artifact) -> Accuracy | None:
+    """Return what the file itself answered on labelled images, where its verification had some."""
+    proof = artifact.verification
+    if proof is None or proof.top1_file is None or proof.top1_model is None:
+        return None
+    return Accuracy(
+        top1=proof.top1_file,
+        source="labelled",
+        of_this_file=True,
+        drop=proof.top1_model - proof.top1_file,
+        max_drop=proof.max_drop,
+    )
+
+
+def _known(slot: Slot, img_size: int | None) -> Accuracy | None:
+    """Return what is known of the float32 model: a run's validation, or what was published for the size measured."""
+    exact = slot.precision == "fp32"
+    record = RunFolder(Path(slot.what)).train_record
+    if record.is_file():
+        return Accuracy(top1=TrainRecord.load(record).best_top1, source="validation", of_this_file=exact)
+    entry = CATALOGUE.get(slot.what.partition(".")[0])
+    if entry is None or entry.top1 is None or img_size not in (None, entry.img_size):
+        return None
+    return Accuracy(top1=entry.top1, source="published", of_this_file=exact)

@@ -1,0 +1,39 @@
+"""The page of a Pareto chart: one HTML file that opens anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from markupsafe import Markup
+
+from edgewise.records.files import write_atomically
+from edgewise.report.html import page_css, page_environment
+from edgewise.report.pareto import ParetoPoint
+from edgewise.report.pareto_chart import as_svg
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParetoPage:
+    """What the page shows besides the chart."""
+
+    title: str
+    sentence: str
+    points: Sequence[ParetoPoint]
+    best: Sequence[ParetoPoint]
+
+
+def write_page(page: ParetoPage, figure: Figure, path: Path) -> None:
+    """Write the page to ``path``, whole or not at all.
+
+    Raises:
+        OSError: ``path`` cannot be written.
+    """
+    template = page_environment().get_template("pareto.html.j2")
+    text = template.render(page=page, css=Markup(page_css()), chart=Markup(as_svg(figure)))  # noqa: S704 (our own)
+    write_atomically(path, text.encode("utf-8", "backslashreplace"))
