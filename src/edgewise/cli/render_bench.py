@@ -78,7 +78,11 @@ def _render_table(measurements: Sequence[Measurement], accuracies: Sequence[Accu
 def _say_why(measurements: Sequence[Measurement]) -> None:
     for reason in dict.fromkeys(each.reason for each in measurements if each.reason):
         same = [each for each in measurements if each.reason == reason]
-        who = f"{same[0].name}: {same[0].verdict}" if len(same) == 1 else f"{len(same)} of {len(measurements)}"
+        who = (
+            f"{same[0].name} in {same[0].runtime}: {same[0].verdict}"
+            if len(same) == 1
+            else f"{len(same)} of {len(measurements)}"
+        )
         notes().print(f"{who}: {reason}", style="dim", markup=False, soft_wrap=True)
 
 

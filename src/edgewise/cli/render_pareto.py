@@ -25,16 +25,19 @@ def render_pareto(found: Pareto, *, as_json: bool) -> None:
             }
         )
         return
-    table = new_table("model", "runtime", "precision", "threads>", "latency>", "top-1>", "accuracy")
-    for each in found.best:
+    varied = {
+        "threads>": [str(each.threads) for each in found.best],
+        "accuracy": [each.source for each in found.best],
+    }
+    varied = {name: values for name, values in varied.items() if len(set(values)) > 1}
+    table = new_table("model", "in", *varied, "latency>", "top-1>")
+    for number, each in enumerate(found.best):
         table.add_row(
             plain(each.name),
-            each.where,
-            each.precision,
-            str(each.threads),
+            f"{each.where} {each.precision}",
+            *(values[number] for values in varied.values()),
             format_ms(each.latency_ms),
             format_percent(each.top1),
-            each.source,
         )
     out = console()
     if found.best:

@@ -115,14 +115,14 @@ def _name(axes: Axes, best: Sequence[ParetoPoint]) -> None:
 
 def _finish(axes: Axes, points: Sequence[ParetoPoint], title: str, runtimes: Sequence[str]) -> None:
     from matplotlib.lines import Line2D
-    from matplotlib.ticker import LogLocator, ScalarFormatter
+    from matplotlib.ticker import FuncFormatter, LogLocator
 
     latencies = [point.latency_ms for point in points]
     if max(latencies) > 3 * min(latencies):
         axes.set_xscale("log")
         axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         axes.xaxis.set_minor_locator(LogLocator(subs=(1.0,)))
-    axes.xaxis.set_major_formatter(ScalarFormatter())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.set_title(title, fontsize=9, loc="left")
     axes.set_xlabel("latency, ms")
     axes.set_ylabel("top-1, %")
