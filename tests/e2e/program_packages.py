@@ -33,14 +33,21 @@ def node() -> str:
     return str(found)
 
 
-def cpp_command() -> list[str]:
-    """Return a compiler with the flags that find what predict.cpp includes and links."""
+def cpp_command(folder: Path) -> list[str]:
+    """Return a compiler with the flags that find what predict.cpp includes and links.
+
+    Args:
+        folder: gets links to the wheel's library, by the names that linking and running ask for; must stay.
+    """
     need(shutil.which("g++"), "g++")
     need((PACKAGES / "include" / "onnxruntime_cxx_api.h").is_file(), "ONNX Runtime's C++ headers")
     (library,) = (Path(onnxruntime.__file__).parent / "capi").glob("libonnxruntime.so.*")
+    for name in ("libonnxruntime.so", "libonnxruntime.so.1"):
+        (folder / name).symlink_to(library)
     return [
         *("g++", "-std=c++17", "-O1", "-Wall", "-Wextra", "-Werror", "-isystem", str(PACKAGES / "include")),
-        *(f"-L{library.parent}", f"-l:{library.name}", f"-Wl,-rpath,{library.parent}", "-lturbojpeg", "-lpng"),
+        *(f"-L{folder}", f"-Wl,-rpath,{folder}", "-Wl,--push-state,--no-as-needed"),
+        *("-lonnxruntime", "-lturbojpeg", "-lpng", "-Wl,--pop-state"),
     ]
 
 

@@ -5,7 +5,7 @@ import kotlin.math.abs
 import kotlin.math.floor
 import kotlin.math.max
 import kotlin.math.min
-import kotlin.math.rint
+import kotlin.math.round
 import kotlin.math.roundToInt
 
 /** What `preprocessing` of artifact.json says; [mean] and [std] have one value a channel. */
@@ -73,7 +73,7 @@ private class Window(val first: Int, val weights: IntArray)
 private fun windows(length: Int, resized: Int, crop: Int, filter: Filter): List<Window> {
     val scale = length.toDouble() / resized
     val stretch = max(scale, 1.0) // antialiasing: the filter grows as the picture shrinks
-    val offset = rint((resized - crop) / 2.0) // half to even
+    val offset = round((resized - crop) / 2.0) // half to even
     return List(crop) { index ->
         val centre = (offset + index + 0.5) * scale
         val first = max((centre - filter.reach * stretch + 0.5).toInt(), 0)

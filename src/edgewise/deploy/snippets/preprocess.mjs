@@ -65,7 +65,7 @@ function windows(length, resized, crop, { reach, weight }) {
     const end = Math.min(Math.trunc(centre + reach * stretch + 0.5), length);
     const shares = Array.from({ length: end - first }, (_, step) => weight((first + step - centre + 0.5) * (1 / stretch)));
     const total = shares.reduce((sum, share) => sum + share, 0);
-    return { first, weights: shares.map((share) => toFixedPoint(share / total)) };
+    return { first, weights: Int32Array.from(shares, (share) => toFixedPoint(share / total)) };
   });
 }
 
@@ -73,18 +73,16 @@ function windows(length, resized, crop, { reach, weight }) {
 function resizeRows(pixels, width, chans, columns) {
   const height = pixels.length / (width * chans);
   const result = new Uint8ClampedArray(columns.length * height * chans);
-  for (let y = 0; y < height; y++) {
-    columns.forEach(({ first, weights }, column) => {
+  let to = 0;
+  for (const { first, weights } of columns) {
+    for (let y = 0; y < height; y++) {
       for (let chan = 0; chan < chans; chan++) {
-        let sum = HALF;
         let from = (y * width + first) * chans + chan;
-        for (const weight of weights) {
-          sum += pixels[from] * weight;
-          from += chans;
-        }
-        result[(column * height + y) * chans + chan] = sum >> FRACTION_BITS;
+        let sum = HALF;
+        for (let step = 0; step < weights.length; step++, from += chans) sum += pixels[from] * weights[step];
+        result[to++] = sum >> FRACTION_BITS;
       }
-    });
+    }
   }
   return result;
 }
