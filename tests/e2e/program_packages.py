@@ -29,7 +29,9 @@ def node() -> str:
     """Return the program `node`, with the packages of NODE_MODULES."""
     found = shutil.which("node")
     need(found, "node")
-    need((NODE_MODULES / "sharp").is_dir() and (NODE_MODULES / "onnxruntime-node").is_dir(), "onnxruntime-node or sharp")
+    need(
+        (NODE_MODULES / "sharp").is_dir() and (NODE_MODULES / "onnxruntime-node").is_dir(), "onnxruntime-node or sharp"
+    )
     return str(found)
 
 

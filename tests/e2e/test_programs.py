@@ -17,19 +17,22 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from tests.e2e.program_packages import KOTLIN, NODE_MODULES, cpp_command, kotlinc, node
+from PIL.PngImagePlugin import PngInfo
 from sklearn.datasets import load_sample_image
+from tests.conftest import randomise, settled
+from tests.e2e.program_packages import KOTLIN, NODE_MODULES, cpp_command, kotlinc, node
 
 import edgewise
 from edgewise.data.normalise import normalise
 from edgewise.data.transforms import EvalTransform
 from edgewise.records.artifact import Preprocessing
-from tests.conftest import randomise, settled
 
 HERE = Path(__file__).parent / "programs"
 SNIPPETS = Path(edgewise.__file__).parent / "deploy" / "snippets"
 SHARED = Path(__file__).parents[2].parent / "shared" / "data" / "photos"
-LABELS = tuple(f"{word} {number}" for number, word in enumerate(["été", 'a "b"', "c\\d", "猫", "<i>", "x", "y", "z", "v", "w"]))
+LABELS = tuple(
+    f"{word} {number}" for number, word in enumerate(["été", 'a "b"', "c\\d", "猫", "<i>", "x", "y", "z", "v", "w"])
+)
 ANSWER = re.compile(r"(?P<label>.+?) (?P<percent>\d+\.\d)%(?:, |$)")
 
 
@@ -45,6 +48,12 @@ def write_photos(folder: Path) -> list[Path]:
     china.save(folder / "china.png")
     china.convert("L").save(folder / "grey.png")
     china.quantize(64).save(folder / "palette.png")
+    wide = np.asarray(china.convert("L"), np.int64) * 257 + np.random.default_rng(0).integers(-128, 128, china.size[::-1])
+    Image.fromarray(np.clip(wide, 0, 65535).astype(np.uint16)).save(folder / "grey16.png")
+    linear = PngInfo()
+    linear.add(b"gAMA", (100_000).to_bytes(4, "big"))
+    china.save(folder / "gamma.png", pnginfo=linear)
+    china.save(folder / "turned.png", exif=exif)
     fading = Image.fromarray(np.tile(np.arange(china.width) % 256, (china.height, 1)).astype(np.uint8))
     Image.merge("RGBA", (*china.split(), fading)).save(folder / "alpha.png")
     flower.resize((31, 20)).save(folder / "small.png")
@@ -109,7 +118,9 @@ def check_answers(cli, folder: Path, photos: Sequence[Path], command: Sequence[s
         assert [value for _, value in answers] == pytest.approx([value for _, value in top], abs=1e-3), photo
 
 
-RECIPES = pytest.mark.parametrize("changes", [{}, {"interpolation": "bilinear", "crop_pct": 0.875, "mean": [0.5, 0.4, 0.3]}])
+RECIPES = pytest.mark.parametrize(
+    "changes", [{}, {"interpolation": "bilinear", "crop_pct": 0.875, "mean": [0.5, 0.4, 0.3]}]
+)
 
 
 @RECIPES
@@ -169,7 +180,11 @@ def cases(tmp_path: Path) -> list[Case]:
     recipes = [
         Preprocessing(img_size=size, crop_pct=crop_pct, interpolation=interpolation, mean=mean, std=std)
         for (size, crop_pct, (mean, std)), interpolation in itertools.product(
-            [(32, 1.0, ((0.5,), (0.25,))), (33, 0.875, ((0.5, 0.4, 0.3), (0.2, 0.3, 0.1))), (64, 0.95, ((0,) * 3, (1,) * 3))],
+            [
+                (32, 1.0, ((0.5,), (0.25,))),
+                (33, 0.875, ((0.5, 0.4, 0.3), (0.2, 0.3, 0.1))),
+                (64, 0.95, ((0,) * 3, (1,) * 3)),
+            ],
             ("bilinear", "bicubic"),
         )
     ]

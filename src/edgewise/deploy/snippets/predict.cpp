@@ -56,10 +56,31 @@ Picture decode_jpeg(const Bytes& file) {
     return picture;
 }
 
+std::uint32_t number_at(const Bytes& file, std::size_t at, int size, bool little = false) {
+    std::uint32_t value = 0;
+    for (int index = 0; index < size; ++index) value = value << 8 | file.at(at + (little ? size - 1 - index : index));
+    return value;
+}
+
+// PNG's chunks that do not belong to `left_out`, behind the signature.
+Bytes png_without(const Bytes& file, const std::vector<std::string>& left_out) {
+    Bytes kept(file.begin(), file.begin() + 8);
+    for (std::size_t at = 8; at + 12 <= file.size();) {
+        const std::size_t end = std::min<std::size_t>(file.size(), at + 12 + number_at(file, at, 4));
+        const std::string type(file.begin() + at + 4, file.begin() + at + 8);
+        if (std::find(left_out.begin(), left_out.end(), type) == left_out.end())
+            kept.insert(kept.end(), file.begin() + at, file.begin() + end);
+        at = end;
+    }
+    return kept;
+}
+
 Picture decode_png(const Bytes& file) {
+    const Bytes plain = png_without(file, {"gAMA", "iCCP", "cHRM", "sRGB"});  // libpng would change the values by them
     png_image header{};
     header.version = PNG_IMAGE_VERSION;
-    if (!png_image_begin_read_from_memory(&header, file.data(), file.size())) throw std::runtime_error(header.message);
+    if (!png_image_begin_read_from_memory(&header, plain.data(), plain.size())) throw std::runtime_error(header.message);
+    header.flags |= PNG_IMAGE_FLAG_16BIT_sRGB;  // and take 16-bit files for linear light
     header.format = PNG_FORMAT_RGBA;
     Bytes rgba(PNG_IMAGE_SIZE(header));
     if (!png_image_finish_read(&header, nullptr, rgba.data(), 0, nullptr)) throw std::runtime_error(header.message);
@@ -72,27 +93,31 @@ Picture decode_png(const Bytes& file) {
     return picture;
 }
 
-// The EXIF orientation of a JPEG, 1 to 8; 1 where it has none.
-int orientation_of(const Bytes& file) {
-    const auto number = [&](std::size_t at, int size, bool little) -> std::uint32_t {
-        std::uint32_t value = 0;
-        for (int index = 0; index < size; ++index)
-            value = value << 8 | file.at(at + (little ? size - 1 - index : index));
-        return value;
-    };
+// Where the TIFF block of EXIF begins; 0 where there is none.
+std::size_t exif_of_jpeg(const Bytes& file) {
+    for (std::size_t at = 2; file.at(at) == 0xFF && file.at(at + 1) != 0xDA; at += 2 + number_at(file, at + 2, 2))
+        if (file.at(at + 1) == 0xE1 && number_at(file, at + 4, 4) == 0x45786966) return at + 10;  // APP1, "Exif"
+    return 0;
+}
+
+std::size_t exif_of_png(const Bytes& file) {
+    for (std::size_t at = 8; at + 12 <= file.size(); at += 12 + std::size_t(number_at(file, at, 4)))
+        if (number_at(file, at + 4, 4) == 0x65584966) return at + 8;  // "eXIf"
+    return 0;
+}
+
+// The EXIF orientation, 1 to 8; 1 where there is none.
+int orientation_of(const Bytes& file, std::size_t (*exif_of)(const Bytes&)) {
     try {
-        for (std::size_t at = 2; file.at(at) == 0xFF && file.at(at + 1) != 0xDA; at += 2 + number(at + 2, 2, false)) {
-            if (file.at(at + 1) != 0xE1 || number(at + 4, 4, false) != 0x45786966) continue;  // APP1, "Exif"
-            const std::size_t tiff = at + 10;
-            const bool little = file.at(tiff) == 'I';
-            const std::size_t table = tiff + number(tiff + 4, 4, little);
-            for (std::uint32_t entry = 0; entry < number(table, 2, little); ++entry) {
-                const std::size_t field = table + 2 + 12 * entry;
-                if (number(field, 2, little) != 0x0112) continue;
-                const int value = number(field + 8, 2, little);
-                return value >= 1 && value <= 8 ? value : 1;
-            }
-            return 1;
+        const std::size_t tiff = exif_of(file);
+        if (tiff == 0) return 1;
+        const bool little = file.at(tiff) == 'I';
+        const std::size_t table = tiff + number_at(file, tiff + 4, 4, little);
+        for (std::uint32_t entry = 0; entry < number_at(file, table, 2, little); ++entry) {
+            const std::size_t field = table + 2 + 12 * entry;
+            if (number_at(file, field, 2, little) != 0x0112) continue;
+            const int value = number_at(file, field + 8, 2, little);
+            return value >= 1 && value <= 8 ? value : 1;
         }
     } catch (const std::out_of_range&) {  // cut short or damaged: no reason to lose the picture
     }
@@ -118,8 +143,10 @@ Picture turned(const Picture& stored, int orientation) {
 
 Picture read_picture(const fs::path& path) {
     const Bytes file = read_file(path);
-    if (file.size() > 3 && file[0] == 0xFF && file[1] == 0xD8) return turned(decode_jpeg(file), orientation_of(file));
-    if (file.size() > 8 && png_sig_cmp(file.data(), 0, 8) == 0) return decode_png(file);
+    if (file.size() > 3 && file[0] == 0xFF && file[1] == 0xD8)
+        return turned(decode_jpeg(file), orientation_of(file, exif_of_jpeg));
+    if (file.size() > 8 && png_sig_cmp(file.data(), 0, 8) == 0)
+        return turned(decode_png(file), orientation_of(file, exif_of_png));
     throw std::runtime_error("is neither JPEG nor PNG");
 }
 
