@@ -60,8 +60,10 @@ extension Picture {
     }
 
     fileprivate var grey: [Int32] {
-        zip(plane(0), zip(plane(1), plane(2))).map { red, others in
-            (red * 19595 + others.0 * 38470 + others.1 * 7471 + 0x8000) >> 16
+        let (red, green, blue) = (plane(0), plane(1), plane(2))
+        return red.indices.map { index -> Int32 in
+            let weighted: Int32 = red[index] * 19595 + green[index] * 38470 + blue[index] * 7471
+            return (weighted + 0x8000) >> 16
         }
     }
 }
