@@ -74,8 +74,10 @@ extension Picture {
         canvas.setFillColor(red: 1, green: 1, blue: 1, alpha: 1)
         canvas.fill(bounds)
         canvas.draw(image.colorSpace?.model == .rgb ? image.copy(colorSpace: space) ?? image : image, in: bounds)
-        let bytes = UnsafeRawBufferPointer(start: canvas.data, count: 4 * image.width * image.height)
-        let stored = Picture(width: image.width, height: image.height, rgbx: Array(bytes))
+        let bytes = withExtendedLifetime(canvas) {  // which owns them
+            Array(UnsafeRawBufferPointer(start: canvas.data, count: 4 * image.width * image.height))
+        }
+        let stored = Picture(width: image.width, height: image.height, rgbx: bytes)
         let properties = CGImageSourceCopyPropertiesAtIndex(source, 0, nil) as? [CFString: Any]
         self = stored.turned(by: properties?[kCGImagePropertyOrientation] as? Int ?? 1)
     }
