@@ -48,7 +48,9 @@ def write_photos(folder: Path) -> list[Path]:
     china.save(folder / "china.png")
     china.convert("L").save(folder / "grey.png")
     china.quantize(64).save(folder / "palette.png")
-    wide = np.asarray(china.convert("L"), np.int64) * 257 + np.random.default_rng(0).integers(-128, 128, china.size[::-1])
+    wide = np.asarray(china.convert("L"), np.int64) * 257 + np.random.default_rng(0).integers(
+        -128, 128, china.size[::-1]
+    )
     Image.fromarray(np.clip(wide, 0, 65535).astype(np.uint16)).save(folder / "grey16.png")
     linear = PngInfo()
     linear.add(b"gAMA", (100_000).to_bytes(4, "big"))
