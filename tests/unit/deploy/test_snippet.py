@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from pathlib import Path
 
 import pytest
 
@@ -27,6 +28,14 @@ def test_formats_of_other_languages():
     }  # fmt: skip
     assert MORE_PROGRAMS.keys() <= EXPORTERS.keys()
     assert program_names("no such format") == ("predict.py",)
+
+
+def test_the_page_lists_every_program():
+    page = (Path(__file__).parents[3] / "docs" / "deploying.md").read_text(encoding="utf-8")
+    part = page.partition("## Programs beside the file")[2].partition("\n## ")[0]
+    assert {*re.findall(r"`([\w.]+\.(?:py|mjs|html|cpp|kt|swift))`", part)} >= {
+        name for format_ in MORE_PROGRAMS for name in program_names(format_) if name != "answer.mjs"
+    }
 
 
 def snake(name: str) -> str:
