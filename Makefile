@@ -33,6 +33,7 @@ quickstart: $(STAMP) ## train, export, verify, measure and report a small model 
 	@$(BIN)/edgewise quickstart
 
 test: $(STAMP) ## run all tests
+	@scripts/install_test_packages.sh || true
 	@# what only computes shares the cores; what holds a clock or kills processes has them to itself
 	@$(BIN)/python -m pytest -n 2 --dist worksteal tests/battery tests/parity tests/facts tests/property $(PYTEST_ARGS)
 	@$(BIN)/python -m pytest tests/unit tests/e2e $(PYTEST_ARGS)
@@ -86,5 +87,5 @@ bench-cifar: $(STAMP) ## fit on CIFAR-10 with a 10-minute budget: make bench-cif
 	$(BIN)/python benchmarks/fit_run.py '$(DATA)' --name cifar10 --max-wall-s 600 -- $(CIFAR_ARGS)
 
 clean: ## remove .venv and caches; runs/ and results/ stay
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist
+	rm -rf $(VENV) .test-packages .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist
 	find src tests benchmarks scripts -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from edgewise.deploy.snippet import PROGRAM, python_program
+from edgewise.deploy.snippet import program_names, programs
 from edgewise.errors import InputError, OutputError, shown
 from edgewise.records.artifact import Artifact
 from edgewise.records.files import fsync_folder
@@ -43,7 +43,7 @@ def check_target(out_dir: Path, *, model_name: str, force: bool) -> None:
         raise OutputError(
             f"{shown(out_dir)} holds files and is no earlier export; give the name of a new folder"
         ) from error
-    foreign = sorted(names - {*earlier.files, RECORD, LABELS, PREPROCESSING, PROGRAM})
+    foreign = sorted(names - {*earlier.files, RECORD, LABELS, PREPROCESSING, *program_names(earlier.format)})
     if foreign and not force:
         raise OutputError(
             f"{shown(out_dir)} holds {shown(foreign[0])} too, which is not of the export; force replaces it"
@@ -76,7 +76,7 @@ def staged(out_dir: Path) -> Iterator[Path]:
 
 
 def fill(folder: Path, artifact: Artifact) -> None:
-    """Write ``artifact`` into ``folder``, its labels and preprocessing as files of their own, and a program that uses it.
+    """Write ``artifact`` into ``folder``, its labels and preprocessing as files of their own, and programs that use it.
 
     Raises:
         OutputError: the folder cannot be written, or the disk is full.
@@ -85,7 +85,8 @@ def fill(folder: Path, artifact: Artifact) -> None:
     try:
         (folder / LABELS).write_text(lines, encoding="utf-8")
         artifact.preprocessing.save(folder / PREPROCESSING)
-        (folder / PROGRAM).write_text(python_program(artifact.format), encoding="utf-8")
+        for name, text in programs(artifact.format).items():
+            (folder / name).write_text(text, encoding="utf-8")
         artifact.save(folder / RECORD)
     except OSError as error:
         raise OutputError(f"{shown(folder)} cannot be written: {error.strerror}") from error

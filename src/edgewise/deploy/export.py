@@ -76,8 +76,9 @@ def export(
 ) -> Artifact:
     """Fuse, capture, convert and verify ``model``; the folder ``out_dir`` appears only when all of it went well.
 
-    The folder then holds the file, ``artifact.json``, ``labels.txt``, ``preprocessing.json`` and ``predict.py``. An artifact that was
-    there before is replaced as a whole, and stays when the new one fails.
+    The folder then holds the file, ``artifact.json``, ``labels.txt``, ``preprocessing.json`` and programs that answer pictures with it
+    (``predict.py``; for some formats, other languages too). An artifact that was there before is replaced as a whole, and stays when
+    the new one fails.
 
     Args:
         model: any module from images (N, C, S, S) to logits (N, num_classes); left as it is.

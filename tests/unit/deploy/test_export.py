@@ -44,9 +44,14 @@ def broken_convert(monkeypatch):
 def test_folder_holds_the_whole_artifact(fp32, trained):
     artifact, folder = fp32
     assert sorted(p.name for p in folder.iterdir()) == [
+        "answer.mjs",
         "artifact.json",
         "labels.txt",
+        "predict.cpp",
+        "predict.html",
+        "predict.mjs",
         "predict.py",
+        "preprocess.mjs",
         "preprocessing.json",
         "tiny.onnx",
     ]

@@ -1,1 +1,1 @@
-"""Programs that go along with an exported file. Each part is real code: checked here, joined and copied beside the file."""
+"""Programs that go along with an exported file. Each part is real code: Python's are joined, the others copied as they are."""

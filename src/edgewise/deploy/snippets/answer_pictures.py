@@ -18,7 +18,11 @@ FOLDER = Path(__file__).resolve().parent
 def read_image(path: str, recipe: dict[str, Any]) -> np.ndarray[Any, Any]:
     """Return a picture as the network's input: (1, C, S, S), float32."""
     mode = "L" if len(recipe["mean"]) == 1 else "RGB"
-    image = ImageOps.exif_transpose(Image.open(path)).convert("RGB").convert(mode)
+    image = ImageOps.exif_transpose(Image.open(path))
+    if image.mode.startswith("I"):  # 16 bits, which Pillow would cut off
+        image = Image.fromarray(np.rint(np.asarray(image) / 257).astype(np.uint8))
+    image = image.convert("RGBA")
+    image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB").convert(mode)
     crop, side = recipe["img_size"], math.floor(recipe["img_size"] / recipe["crop_pct"])
     short = min(image.size)
     size = (side * image.width // short, side * image.height // short)

@@ -1,0 +1,21 @@
+// java PreprocessCasesKt CASES: write each case's input, as float32, to the file that it names.
+
+import java.io.File
+import java.nio.ByteBuffer
+import java.nio.ByteOrder
+
+private fun String.floats() = split(",").map { it.toFloat() }.toFloatArray()
+
+fun main(arguments: Array<String>) {
+    for (line in File(arguments[0]).readLines()) {
+        val (source, width, height, imgSize, cropPct) = line.split(" ")
+        val (interpolation, mean, std, target) = line.split(" ").drop(5)
+        val rgba = ByteBuffer.wrap(File(source).readBytes()) // big-endian: an int is 0xRRGGBBAA
+        val argb = IntArray(width.toInt() * height.toInt()) { Integer.rotateRight(rgba.getInt(), 8) }
+        val recipe = Recipe(imgSize.toInt(), cropPct.toDouble(), interpolation, mean.floats(), std.floats())
+        val input = preprocess(Picture(width.toInt(), height.toInt(), argb), recipe)
+        val bytes = ByteBuffer.allocate(4 * input.size).order(ByteOrder.LITTLE_ENDIAN)
+        input.forEach { bytes.putFloat(it) }
+        File(target).writeBytes(bytes.array())
+    }
+}
