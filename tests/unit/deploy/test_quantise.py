@@ -26,6 +26,11 @@ def test_int8_file_is_judged_on_labels(int8, trained):
     assert record.top1_file is not None
     assert record.top1_model > 0.9, "the network learnt its task, so that a fall could show"
     assert record.top1_model - record.top1_file <= 0.01
+    paired = record.paired
+    assert paired is not None
+    assert paired.num_images == len(trained.targets)
+    assert paired.drop == pytest.approx(record.top1_model - record.top1_file)
+    assert paired.drop_low < paired.drop < paired.drop_high
     answers = evaluate_file(int8[1] / "tiny.onnx", trained.labelled(), runtime="onnxruntime", keep_logits=True)
     assert answers.top1 == record.top1_file
 
@@ -74,6 +79,52 @@ def test_fall_of_top1_fails(fp32, trained):
     assert judge(spoilt, labelled=partial(in_batches, images, (answers + 1) % 10), max_drop=1.0).passed
     assert not judge(spoilt, real=trained.real).passed
     assert judge(trained.model, real=trained.real).passed
+
+
+def test_right_and_wrong_answers_are_paired(fp32, trained):
+    """The file's answers are the labels but on the first 30 images, the model's are never."""
+    images = np.concatenate([batch for batch, _ in trained.labelled()])[:100]
+    path = fp32[1] / "tiny.onnx"
+    answers = evaluate_file(path, [(images, np.zeros(100))], runtime="onnxruntime").predicted
+    targets = np.where(np.arange(100) < 30, (answers + 1) % 10, answers)
+    other = copy.deepcopy(trained.model)
+    other.classifier.weight.data = other.classifier.weight.data.roll(1, 0)
+    other.classifier.bias.data = other.classifier.bias.data.roll(1, 0)
+    labelled = partial(in_batches, images, targets)
+    record = verify(
+        path, other, runtime="onnxruntime", preprocessing=PREPROCESSING, precision="int8", labelled=labelled
+    )
+    paired = record.paired
+    assert (paired.num_both, paired.num_model_only, paired.num_file_only, paired.num_neither) == (0, 30, 70, 0)
+    assert (record.top1_model, record.top1_file, record.passed) == (0.3, 0.7, True)
+
+
+def test_a_small_set_is_called_too_small(fp32, trained):
+    images = np.concatenate([batch for batch, _ in trained.labelled()])[:50]
+    path = fp32[1] / "tiny.onnx"
+    answers = evaluate_file(path, [(images, np.zeros(50))], runtime="onnxruntime").predicted
+    targets = answers.copy()
+    targets[0] = (targets[0] + 1) % 10
+
+    class Better(torch.nn.Module):
+        def forward(self, x):
+            logits = trained.model(x)
+            first = (x == torch.from_numpy(images[0])).flatten(1).all(1)
+            return torch.where(first[:, None], logits.roll(1, 1), logits)
+
+    record = verify(
+        path,
+        Better(),
+        runtime="onnxruntime",
+        preprocessing=PREPROCESSING,
+        precision="int8",
+        labelled=partial(in_batches, images, targets),
+    )
+    assert record.fell_too_far
+    assert record.reason == (
+        "top-1 falls from 100.00% to 98.00% on the labelled images; accepted fall 1.00%; "
+        "50 images are too few to be sure: the true fall may be as small as 0 points"
+    )
 
 
 def test_max_drop_is_the_border(fp32, trained):
