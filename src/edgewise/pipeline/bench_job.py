@@ -139,6 +139,8 @@ def _files(what: str, folder: Path, how: How, listener: JobListener) -> Iterator
             raise InputError(
                 f"{shown(what)} takes {fixed} images a call, not {how.batch}; export it again for that batch"
             )
+        if artifact.verification is not None and not artifact.verification.passed:
+            listener.on_message(f"{what} was kept on demand although it failed: {artifact.verification.reason}")
         name, precision = f"{artifact.model} {artifact.format} {artifact.precision}", artifact.precision
     else:
         file, shape, name, precision = path, None, path.name, "fp32"

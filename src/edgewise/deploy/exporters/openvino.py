@@ -19,14 +19,14 @@ class OpenVinoExporter:
 
     format = "openvino"
     suffix = ".xml"
-    precisions = ("fp32", "bf16", "int8")
+    precisions = ("fp32", "fp16", "bf16", "int8", "int8-weights")
     runtime = "openvino"
     sdks = tuple(Sdk(package=name, module=name, install="'edgewise[openvino]'") for name in ("openvino", "nncf"))
     can_batch = True
     batches_by_default = False
 
     def export(self, program: ExportedProgram, path: Path, options: ExportOptions) -> None:
-        """Write ``program`` to ``path``, its weights to the `.bin` beside it; for bf16 they are stored as fp16."""
+        """Write ``program`` to ``path``, its weights to the `.bin` beside it; for fp16 and bf16 they are stored as fp16."""
         import openvino
 
         model = openvino.convert_model(program)
@@ -34,10 +34,14 @@ class OpenVinoExporter:
         model.reshape({0: openvino.PartialShape([-1 if size is None else size for size in input_shape(program)])})
         if options.precision == "int8":
             model = _quantised(model, options.calibration_images())
+        if options.precision == "int8-weights":
+            import nncf
+
+            model = nncf.compress_weights(model, mode=nncf.CompressWeightsMode.INT8_SYM)
         _name(model, options)
         for key, value in options.metadata.items():
             model.set_rt_info(value, [RT_INFO, key])
-        openvino.save_model(model, path, compress_to_fp16=options.precision == "bf16")
+        openvino.save_model(model, path, compress_to_fp16=options.precision in ("fp16", "bf16"))
 
 
 def _quantised(model: Any, images: NDArray[np.float32]) -> Any:
