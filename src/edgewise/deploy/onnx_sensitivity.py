@@ -10,13 +10,10 @@ from numpy.typing import NDArray
 
 from edgewise.deploy.onnx_layers import onnx_layers
 from edgewise.deploy.quantise import prepare, quantised
+from edgewise.deploy.sensitivity import compared_images, sqnr_db
 from edgewise.records.artifact import LayerPrecision
 
-NUM_IMAGES = 64
-"""Calibration images whose logits are compared."""
 BATCH = 8
-MOST_DB = 120.0
-"""What a layer without any loss is given; float32 itself does not reach it."""
 
 
 def layer_sensitivities(source: Path, work: Path, *, calibration: Path) -> tuple[LayerPrecision, ...]:
@@ -30,20 +27,12 @@ def layer_sensitivities(source: Path, work: Path, *, calibration: Path) -> tuple
         calibration: a ``.npy`` file of normalised real images (N, C, H, W), float32.
     """
     model, ranges = prepare(source, work, calibration=calibration)
-    images: NDArray[np.float32] = np.load(calibration, mmap_mode="r", allow_pickle=False)
-    spread = np.array(images[np.linspace(0, len(images) - 1, min(NUM_IMAGES, len(images))).round().astype(int)])
-    exact = _logits(model, spread)
+    images = compared_images(np.load(calibration, mmap_mode="r", allow_pickle=False))
+    exact = _logits(model, images)
     return tuple(
-        LayerPrecision(name=name, sqnr_db=sqnr_db(exact, _logits(quantised(model, ranges, only=nodes), spread)))
+        LayerPrecision(name=name, sqnr_db=sqnr_db(exact, _logits(quantised(model, ranges, only=nodes), images)))
         for name, nodes in onnx_layers(model.graph).items()
     )
-
-
-def sqnr_db(exact: NDArray[np.float32], given: NDArray[np.float32]) -> float:
-    """Return the power of ``exact`` over that of the difference, in dB; at most 120."""
-    signal = np.square(exact, dtype=np.float64).sum()
-    noise = np.square(given.astype(np.float64) - exact).sum()
-    return float(10 * np.log10(signal / max(noise, signal * 10 ** (-MOST_DB / 10)))) if signal > 0 else 0.0
 
 
 def _logits(model: Any, images: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -78,4 +78,4 @@ def mcnemar_p(model_only: int, file_only: int) -> float:
     """
     num = model_only + file_only
     tail = sum(math.comb(num, count) for count in range(min(model_only, file_only) + 1))
-    return min(1.0, 2 * tail / 2**num)
+    return min(1.0, float(2 * tail / 2**num))

@@ -10,18 +10,22 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from export_nets import LABELS, PREPROCESSING, TinyNet
+from export_nets import LABELS, PREPROCESSING, SIZE, TinyNet
 from onnx import TensorProto, helper, numpy_helper
 
+from edgewise.blocks.fuse import fuse
 from edgewise.deploy import convert as convert_module
 from edgewise.deploy.artifact_file import load_artifact
+from edgewise.deploy.convert import sensitivities
 from edgewise.deploy.evaluate import evaluate_file
 from edgewise.deploy.export import export
 from edgewise.deploy.mixed import keep_in_float
 from edgewise.deploy.onnx_layers import onnx_layers
-from edgewise.deploy.onnx_sensitivity import layer_sensitivities, sqnr_db
+from edgewise.deploy.onnx_sensitivity import layer_sensitivities
 from edgewise.deploy.quantise import quantise_onnx
+from edgewise.deploy.sensitivity import sqnr_db
 from edgewise.errors import ConfigError, InputError, VerificationError
+from edgewise.graph.capture import capture
 from edgewise.records.artifact import LayerPrecision, VerificationRecord
 
 
@@ -101,9 +105,9 @@ def spoilt(trained) -> TinyNet:
     """The trained network with one channel a thousand times louder than the rest, which the next layer takes back: equal in float."""
     model = copy.deepcopy(trained.model)
     with torch.no_grad():
-        model.expand.bn.weight[0] *= 1000
-        model.expand.bn.bias[0] *= 1000
-        model.depthwise.conv.weight[0] /= 1000
+        model.depthwise.bn.weight[0] *= 1000
+        model.depthwise.bn.bias[0] *= 1000
+        model.project.conv.weight[:, 0] /= 1000
     return model
 
 
@@ -149,12 +153,34 @@ def test_a_network_that_int8_ruins_is_saved_by_its_worst_layers(spoilt, trained,
     artifact = export(spoilt, tmp_path / "mixed", mixed=True, **given)
     assert artifact.verification.passed
     kept = {layer.name for layer in artifact.layers if layer.in_float}
-    assert kept == {"expand.conv", "depthwise.conv"}, "those on both sides of the loud channel"
+    assert kept == {"depthwise.conv", "project.conv"}, "those on both sides of the loud channel"
     assert len(artifact.layers) == 7
     assert [layer.sqnr_db for layer in artifact.layers] == sorted(layer.sqnr_db for layer in artifact.layers)
     _, path = load_artifact(tmp_path / "mixed")
     answers = evaluate_file(path, trained.labelled(), runtime="onnxruntime")
     assert answers.top1 == artifact.verification.top1_file
+
+
+def test_openvino_keeps_the_layer_in_float_that_takes_the_loud_channel(spoilt, trained, tmp_path) -> None:
+    """Conversions alone: a child's import of the converters is what takes the time."""
+    program = capture(fuse(spoilt).cpu(), torch.zeros(1, 3, SIZE, SIZE))
+    found = sensitivities(program, tmp_path, format="openvino", calibration=trained.calibration)
+    assert {layer.name for layer in found} == {
+        *("stem.conv", "expand.conv", "depthwise.conv", "project.conv", "down.conv", "head", "classifier")
+    }
+    worst, second = sorted(found, key=lambda layer: layer.sqnr_db)[:2]
+    assert (worst.name, worst.sqnr_db < 5) == ("project.conv", True)
+    assert second.sqnr_db > 10
+    path = tmp_path / "m.xml"
+    given = {"format": "openvino", "precision": "int8", "calibration": trained.calibration}
+    convert_module.convert(program, path, keep_float=["project.conv"], **given)
+    saved = evaluate_file(path, trained.labelled(), runtime="openvino").top1
+    assert saved > 0.9
+    import openvino
+
+    operators = {op.friendly_name: op for op in openvino.Core().read_model(path).get_ops()}
+    float_weights = operators["convolution_3/aten.convolution.default/Convolution"].input_value(1).get_node()
+    assert (float_weights.get_type_name(), float_weights.get_element_type().to_string()) == ("Constant", "f32")
 
 
 @pytest.mark.usefixtures("in_this_process")
@@ -177,7 +203,7 @@ def test_mixing_changes_nothing_where_int8_is_good(int8, trained, tmp_path) -> N
 def test_what_mixing_needs(trained, tmp_path) -> None:
     given = {"preprocessing": PREPROCESSING, "calibration": trained.calibration, "mixed": True}
     with pytest.raises(
-        ConfigError, match=r"onnx fp32 cannot be mixed; layers can be kept in float in int8 files of onnx"
+        ConfigError, match=r"onnx fp32 cannot be mixed; layers can be kept in float in int8 files of onnx, openvino"
     ):
         export(trained.model, tmp_path / "out", labelled=trained.labelled, **given)
     with pytest.raises(ConfigError, match="pte int8 cannot be mixed"):
