@@ -368,7 +368,7 @@ def export(
         force=force,
         img_size=img_size,
     )
-    formats = formats_with(precision) if format == "all" else list(_several(format))
+    formats = formats_with(precision, mixed=mixed) if format == "all" else list(_several(format))
     with TerminalListener(notes(), quiet=False) as listener:
         if len(formats) == 1 and format != "all":
             render_artifact(export_run(request, out, formats[0], listener), out, as_json=json)

@@ -221,6 +221,8 @@ def render_formats(formats: Sequence[FormatSupport], *, as_json: bool) -> None:
     for each in formats:
         for family, why in each.exceptions:
             out.print(f"{each.format} cannot hold {family}: {why}", soft_wrap=True)
+        for precision, why in each.left_out:
+            out.print(f"{each.format} has no {precision}: {why}", soft_wrap=True)
 
 
 def render_exports(outcomes: Sequence[Outcome], *, as_json: bool) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from edgewise.data.dataset import Dataset
 from edgewise.deploy.answers import Images
 from edgewise.deploy.export import export
+from edgewise.deploy.exporters.protocol import MixingExporter
 from edgewise.deploy.exporters.registry import EXPORTERS, check_mixing, check_precision, get_exporter
 from edgewise.deploy.verify import Labelled
 from edgewise.errors import ConfigError, ExportError, InputError, MissingExtraError, OutputError, shown, unknown_name
@@ -115,18 +116,22 @@ def export_formats(
 
 
 def _check_asked(request: ExportRequest, format_: str) -> None:
+    if not 0 <= request.max_drop <= 1:
+        raise ConfigError(f"max_drop is {request.max_drop}; must be a fraction within 0 and 1")
     check_precision(get_exporter(format_), request.precision)
     if request.mixed:
         check_mixing(get_exporter(format_), request.precision)
 
 
-def formats_with(precision: str) -> list[str]:
-    """Return the formats that have ``precision``.
+def formats_with(precision: str, *, mixed: bool = False) -> list[str]:
+    """Return the formats that have ``precision``, and, where it is to be mixed, can keep layers in float.
 
     Raises:
         UnknownNameError: none has; those that there are are listed.
     """
     found = [name for name, exporter in EXPORTERS.items() if precision in exporter.precisions]
+    if mixed and precision == "int8":
+        return [name for name in found if isinstance(EXPORTERS[name], MixingExporter)]
     if not found:
         raise unknown_name("precision", precision, sorted({each for e in EXPORTERS.values() for each in e.precisions}))
     return found
