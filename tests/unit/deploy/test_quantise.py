@@ -205,6 +205,30 @@ def test_quantising_without_images_is_refused(fp32, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_the_file_is_what_onnx_runtimes_own_function_makes(fp32, trained, tmp_path):
+    from onnxruntime.quantization import CalibrationMethod, QuantType, quant_pre_process, quantize_static
+
+    np.save(tmp_path / "images.npy", trained.calibration)
+    quantise_onnx(fp32[1] / "tiny.onnx", tmp_path / "ours.onnx", calibration=tmp_path / "images.npy")
+    quant_pre_process(fp32[1] / "tiny.onnx", tmp_path / "prepared.onnx")
+    quantize_static(
+        tmp_path / "prepared.onnx",
+        tmp_path / "theirs.onnx",
+        Batches(trained.calibration, input_name="images", batch=8),
+        per_channel=True,
+        weight_type=QuantType.QInt8,
+        activation_type=QuantType.QUInt8,
+        calibrate_method=CalibrationMethod.Percentile,
+        extra_options={"CalibPercentile": 99.999, "CalibStridedMinMax": 1},
+    )
+    ours, theirs = (onnx.load(tmp_path / name).graph for name in ("ours.onnx", "theirs.onnx"))
+    assert [(node.op_type, *node.input) for node in ours.node] == [(node.op_type, *node.input) for node in theirs.node]
+    held = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in ours.initializer}
+    assert held.keys() == {tensor.name for tensor in theirs.initializer}
+    for tensor in theirs.initializer:
+        np.testing.assert_array_equal(held[tensor.name], onnx.numpy_helper.to_array(tensor))
+
+
 def test_all_calibration_batches_are_handed_out_once():
     given = images(40)
     batches = Batches(given, input_name="images", batch=8)

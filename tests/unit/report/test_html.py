@@ -160,7 +160,7 @@ def test_mixed_precision_shows_its_layers_and_the_fall_its_interval():
     page = Page(render_report(make_minimal_run(files=(file.model_copy(update={"artifact": artifact}),))))
     assert page.wrong == []
     assert "2 of 9 layers stayed in float, the most sensitive ones. Each was put into int8 alone" in page.text
-    assert "stages.0.conv 10.0 float stages.1.conv 11.0 float stages.2.conv 12.0 int8" in page.text
+    assert "stages.0.conv10.0float stages.1.conv11.0float stages.2.conv12.0int8" in page.text
     assert "stages.6.conv" in page.text
     assert "stages.7.conv" not in page.text, "what is far from the border is in the record alone"
     assert "top-1 changes by −0.50 points on 1,000 images (95 % interval −1." in page.text
