@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from edgewise.deploy.exporters.registry import EXPORTERS
+from edgewise.deploy.support import LEFT_OUT
 
 
 def test_export_to_all_formats(cli, fitted) -> None:
@@ -119,7 +120,10 @@ def test_the_support_matrix(cli) -> None:
     rows = cli("doctor", "--matrix", "--json").json()
     assert [row["format"] for row in rows] == list(EXPORTERS)
     assert all(row["can_make"] for row in rows)
-    assert "executorch" in cli("doctor", "--matrix").out
+    assert ["int8", LEFT_OUT["ncnn", "int8"]] in next(row for row in rows if row["format"] == "ncnn")["left_out"]
+    shown = cli("doctor", "--matrix").out
+    assert "executorch" in shown
+    assert "mlpackage has no int8: coremltools calibrates activations by running the package" in shown
 
 
 def test_compare_two_runtimes(cli, fitted) -> None:

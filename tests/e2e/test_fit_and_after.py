@@ -198,10 +198,10 @@ def test_predict_reports_what_it_cannot_read(fitted, cli, pictures) -> None:
     assert alone.error_line == "error: none of the pictures could be read"
 
 
-@pytest.mark.parametrize("precision", ["fp32", "int8"])
+@pytest.mark.parametrize("precision", ["fp32", "int8", "int8-weights"])
 def test_export(fitted, cli, tmp_path, precision) -> None:
     out = tmp_path / precision
-    source = fitted.run if precision == "int8" else fitted.run / "weights" / "best.safetensors"
+    source = fitted.run if precision != "fp32" else fitted.run / "weights" / "best.safetensors"
     found = cli("export", source, "--out", out, "--precision", precision, "--json")
     assert found.code == 0, found.err
     record = found.json()
@@ -209,6 +209,9 @@ def test_export(fitted, cli, tmp_path, precision) -> None:
     assert record["precision"] == precision
     assert record["labels"] == ["blue", "green", "red"]
     assert record["verification"]["checks"]
+    paired = record["verification"]["paired"]
+    assert (paired is None) == (precision == "fp32")
+    assert paired is None or paired["drop_low"] < paired["drop"] == 0.0 < paired["drop_high"]
     assert (out / record["files"][0]).stat().st_size == record["file_bytes"]
     assert cli("predict", out, fitted.data / "red", "--json").json()[0]["top"][0]["label"] == "red"
 

@@ -337,9 +337,18 @@ def export(
     format: Annotated[  # noqa: A002
         str, typer.Option(help="onnx, openvino, tflite, pte, ncnn, mlpackage, pt2; several with commas; all.")
     ] = "onnx",
-    precision: Annotated[str, typer.Option(help="fp32; onnx also int8, openvino bf16, mlpackage fp16.")] = "fp32",
+    precision: Annotated[
+        str,
+        typer.Option(help="fp32, fp16, bf16, int8, int8-weights; which format has which: edgewise doctor --matrix."),
+    ] = "fp32",
     data: Annotated[str | None, typer.Option(help="Real images to verify on, and to calibrate int8 with.")] = None,
-    max_drop: Annotated[float, typer.Option(help="Accepted fall of int8's top-1, in points.")] = 1.0,
+    max_drop: Annotated[float, typer.Option(help="Accepted fall of a reduced precision's top-1, in points.")] = 1.0,
+    mixed: Annotated[
+        bool, typer.Option("--mixed", help="Keep the most sensitive layers of int8 in float where top-1 falls too far.")
+    ] = False,
+    allow_drop: Annotated[
+        bool, typer.Option("--allow-drop", help="Keep a file whose top-1 falls further, marked as failed.")
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace an earlier export of another model.")] = False,
     img_size: ImgSize = None,
     json: Json = False,
@@ -351,9 +360,16 @@ def export(
     from edgewise.pipeline.export_job import ExportRequest, export_formats, export_run, formats_with
 
     request = ExportRequest(
-        source=source, precision=precision, data=data, max_drop=max_drop / 100, force=force, img_size=img_size
+        source=source,
+        precision=precision,
+        data=data,
+        max_drop=max_drop / 100,
+        allow_drop=allow_drop,
+        mixed=mixed,
+        force=force,
+        img_size=img_size,
     )
-    formats = formats_with(precision) if format == "all" else list(_several(format))
+    formats = formats_with(precision, mixed=mixed) if format == "all" else list(_several(format))
     with TerminalListener(notes(), quiet=False) as listener:
         if len(formats) == 1 and format != "all":
             render_artifact(export_run(request, out, formats[0], listener), out, as_json=json)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from edgewise.pipeline.doctor import Check, FormatSupport
     from edgewise.pipeline.export_job import Outcome
     from edgewise.pipeline.predict import Answer
-    from edgewise.records.artifact import Artifact
+    from edgewise.records.artifact import Artifact, VerificationRecord
     from edgewise.records.environment import Environment
     from edgewise.records.run import RunRecord
     from edgewise.records.training import EvalRecord, TrainRecord
@@ -30,7 +30,7 @@ STRUCTURE_ONLY = "its input, output and weights are the model's; answers can be 
 
 def render_run(folder: RunFolder, run: RunRecord, *, as_json: bool) -> None:
     """Show a finished job: files, best choice, where the report is, and what to do next."""
-    from edgewise.report.ranking import best_file_sentence, int8_sentences
+    from edgewise.report.ranking import best_file_sentence, reduced_sentences
 
     if as_json:
         print_json({"folder": str(folder.path)} | run.model_dump(mode="json", exclude={"samples"}))
@@ -43,7 +43,7 @@ def render_run(folder: RunFolder, run: RunRecord, *, as_json: bool) -> None:
         )
     if run.files:
         out.print(_file_table(run))
-        for sentence in (best_file_sentence(run), *int8_sentences(run)):
+        for sentence in (best_file_sentence(run), *reduced_sentences(run)):
             if sentence:
                 out.print(sentence, soft_wrap=True)
     out.print(f"\nReport: [bold]{plain(folder.report)}[/]", soft_wrap=True)
@@ -167,6 +167,37 @@ def render_artifact(artifact: Artifact, out_dir: Path, *, as_json: bool) -> None
     if proof.top1_file is not None:
         accuracy = f"; top-1 {format_percent(proof.top1_file)}, the model's is {format_percent(proof.top1_model)}"
     out.print(f"verified in {proof.runtime}{accuracy}")
+    _say_fall(proof)
+    _say_layers(artifact)
+
+
+def _say_layers(artifact: Artifact) -> None:
+    """Show which layers of a file in mixed precision stayed in float."""
+    from edgewise.report.mixed import layers_sentence, telling_layers
+
+    if not artifact.layers:
+        return
+    told = telling_layers(artifact.layers)
+    table = new_table("layer", "alone in int8, dB>", "kept in")
+    for layer in told:
+        table.add_row(plain(layer.name), f"{layer.sqnr_db:.1f}", "float" if layer.in_float else artifact.precision)
+    console().print(table)
+    rest = len(artifact.layers) - len(told)
+    more = f"; the other {rest} are in {artifact.precision}, see artifact.json" if rest else ""
+    console().print(f"{layers_sentence(artifact.layers)}{more}", soft_wrap=True)
+
+
+def _say_fall(proof: VerificationRecord, name: str = "") -> None:
+    """Say what a reduced precision costs in top-1, and that a file was kept although it costs too much."""
+    from edgewise.report.fall import fall_sentence
+
+    who = f"{name}: " if name else ""
+    if proof.paired is not None and proof.max_drop is not None:
+        console().print(plain(who + fall_sentence(proof.paired, proof.max_drop)), soft_wrap=True)
+    if proof.forced:
+        console().print(
+            f"[yellow]{plain(who)}kept on demand although it failed:[/] {plain(proof.reason)}", soft_wrap=True
+        )
 
 
 def render_formats(formats: Sequence[FormatSupport], *, as_json: bool) -> None:
@@ -188,6 +219,8 @@ def render_formats(formats: Sequence[FormatSupport], *, as_json: bool) -> None:
     for each in formats:
         for family, why in each.exceptions:
             out.print(f"{each.format} cannot hold {family}: {why}", soft_wrap=True)
+        for precision, why in each.left_out:
+            out.print(f"{each.format} has no {precision}: {why}", soft_wrap=True)
 
 
 def render_exports(outcomes: Sequence[Outcome], *, as_json: bool) -> None:
@@ -201,6 +234,8 @@ def render_exports(outcomes: Sequence[Outcome], *, as_json: bool) -> None:
             ]
         )
         return
+    from edgewise.report.mixed import layers_sentence
+
     table = new_table("format", "file", "size>", "verified in", "difference>")
     for each in outcomes:
         if each.artifact is not None:
@@ -210,6 +245,11 @@ def render_exports(outcomes: Sequence[Outcome], *, as_json: bool) -> None:
     if table.row_count:
         out.print(table)
         notes().print("difference: the largest of all inputs, as a share of the largest logit", style="dim")
+    for each in outcomes:
+        if each.artifact is not None and each.artifact.verification is not None:
+            _say_fall(each.artifact.verification, each.format)
+            if each.artifact.layers:
+                out.print(f"{each.format}: {layers_sentence(each.artifact.layers)}", soft_wrap=True)
     proofs = [each.artifact.verification for each in outcomes if each.artifact]
     if any(proof is not None and proof.kind == "structure" for proof in proofs):
         out.print(f"weights only: {STRUCTURE_ONLY}", style="dim")

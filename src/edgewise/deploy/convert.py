@@ -1,7 +1,7 @@
 """Conversion in a fresh process: a broken or hanging SDK never takes the caller along.
 
 The parent leaves the program, the calibration images and a job file in a temporary folder and runs
-``python -m edgewise.deploy.convert JOB``; the child writes the file.
+``python -m edgewise.deploy.convert JOB``; the child writes the file, or what each layer loses in int8.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import json
 import sys
 import tempfile
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,10 +19,11 @@ from numpy.typing import NDArray
 from torch.export import ExportedProgram
 
 from edgewise.deploy.child import run_child
-from edgewise.deploy.exporters.protocol import ExportOptions
+from edgewise.deploy.exporters.protocol import ExportOptions, MixingExporter
 from edgewise.deploy.exporters.registry import get_exporter
 from edgewise.deploy.runtimes.sdk import one_line
 from edgewise.errors import EdgewiseError, ExportError, shown
+from edgewise.records.artifact import LayerPrecision
 
 
 def convert(
@@ -33,6 +34,8 @@ def convert(
     precision: str = "fp32",
     metadata: Mapping[str, str] | None = None,
     calibration: NDArray[np.float32] | None = None,
+    keep_float: Sequence[str] = (),
+    work: Path | None = None,
     timeout_s: float = 600,
 ) -> None:
     """Convert ``program`` to the file ``path`` in a subprocess.
@@ -44,27 +47,70 @@ def convert(
         precision: one that the format's exporter writes.
         metadata: text that travels inside the file.
         calibration: normalised real images (N, C, H, W) for ``int8``.
+        keep_float: layers that stay in float.
+        work: a folder where what is the same for every choice of them is kept between calls.
         timeout_s: seconds before the child is stopped.
 
     Raises:
         ExportError: the conversion failed or took too long.
     """
+    job = {
+        "task": "convert",
+        "format": format,
+        "precision": precision,
+        "metadata": dict(metadata or {}),
+        "keep_float": list(keep_float),
+        "work": str(work.absolute()) if work else None,
+        "path": str(path.absolute()),
+    }
+    _in_child(program, calibration, job, task=f"conversion to {format} {precision}", timeout_s=timeout_s)
+
+
+def sensitivities(
+    program: ExportedProgram,
+    work: Path,
+    *,
+    format: str,  # noqa: A002
+    calibration: NDArray[np.float32],
+    timeout_s: float = 600,
+) -> tuple[LayerPrecision, ...]:
+    """Measure in a subprocess what int8 costs in each layer of ``program``.
+
+    Args:
+        program: a captured program with one input (N, C, H, W) and one output.
+        work: the folder that the conversion to ``int8`` was given.
+        format: of an exporter that can mix.
+        calibration: normalised real images (N, C, H, W).
+        timeout_s: seconds before the child is stopped.
+
+    Raises:
+        ExportError: the measurement failed or took too long.
+    """
+    path = work / "layers.json"
+    job = {"task": "sensitivities", "format": format, "precision": "int8", "metadata": {}, "keep_float": []}
+    job |= {"work": str(work.absolute()), "path": str(path.absolute())}
+    task = f"measuring the layers of {format} int8"
+    _in_child(program, calibration, job, task=task, timeout_s=timeout_s)
+    return tuple(LayerPrecision.model_validate(each) for each in json.loads(path.read_bytes()))
+
+
+def _in_child(
+    program: ExportedProgram,
+    calibration: NDArray[np.float32] | None,
+    job: Mapping[str, object],
+    *,
+    task: str,
+    timeout_s: float,
+) -> None:
     with tempfile.TemporaryDirectory(prefix="edgewise-export-") as name:
         folder = Path(name)
-        job = {
-            "format": format,
-            "precision": precision,
-            "metadata": dict(metadata or {}),
-            "calibrated": calibration is not None,
-            "path": str(path.absolute()),
-        }
         try:
-            _leave(folder, program, calibration, job)
+            _leave(folder, program, calibration, {**job, "calibrated": calibration is not None})
         except OSError as error:
             raise ExportError(f"the temporary folder {shown(folder)} cannot be written: {error.strerror}") from error
         # -P keeps the caller's folder off the child's path: a user's own torch.py must not stand in for torch.
         command = [sys.executable, "-P", "-m", "edgewise.deploy.convert", str(folder / "job.json")]
-        run_child(command, task=f"conversion to {format} {precision}", timeout_s=timeout_s, log=folder / "log.txt")
+        run_child(command, task=task, timeout_s=timeout_s, log=folder / "log.txt")
 
 
 def _leave(
@@ -87,9 +133,16 @@ def run_job(job_file: Path) -> None:
         precision=job["precision"],
         metadata=job["metadata"],
         calibration=folder / "calibration.npy" if job["calibrated"] else None,
+        keep_float=tuple(job["keep_float"]),
+        work=Path(job["work"]) if job["work"] else None,
     )
     program = torch.export.load(folder / "program.pt2")
-    get_exporter(job["format"]).export(program, Path(job["path"]), options)
+    exporter, path = get_exporter(job["format"]), Path(job["path"])
+    if job["task"] == "convert":
+        exporter.export(program, path, options)
+    elif isinstance(exporter, MixingExporter):
+        layers = exporter.sensitivities(program, options)
+        path.write_text(json.dumps([layer.model_dump() for layer in layers]), encoding="utf-8")
 
 
 def main() -> None:

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import re
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import torch
 from torch import nn
-from torch.export import ExportedProgram
 
 from edgewise.blocks.fuse import fuse
 from edgewise.blocks.state_hash import sha256_of_state
 from edgewise.deploy.answers import Images, module_answer
 from edgewise.deploy.artifact_folder import check_target, fill, staged
-from edgewise.deploy.convert import convert
-from edgewise.deploy.exporters.protocol import Exporter, ExportOptions
-from edgewise.deploy.exporters.registry import check_installed, check_precision, get_exporter
+from edgewise.deploy.convert import convert, sensitivities
+from edgewise.deploy.exporters.protocol import Exporter, ExportOptions, MixingExporter
+from edgewise.deploy.exporters.registry import check_installed, check_mixing, check_precision, get_exporter
 from edgewise.deploy.identity import model_sha256
 from edgewise.deploy.metadata import describe, origin_of
+from edgewise.deploy.mixed import keep_in_float
 from edgewise.deploy.quantise import check_calibration
 from edgewise.deploy.runtimes.formats import files_of, model_bytes
 from edgewise.deploy.runtimes.registry import can_run
@@ -28,7 +30,7 @@ from edgewise.deploy.verify import Labelled, check_judges
 from edgewise.deploy.verify import verify as verify_file
 from edgewise.errors import ConfigError, InputError, VerificationError, shown
 from edgewise.graph.capture import capture
-from edgewise.records.artifact import Artifact, InputSpec, Preprocessing, VerificationRecord
+from edgewise.records.artifact import Artifact, InputSpec, LayerPrecision, Preprocessing, VerificationRecord
 from edgewise.records.environment import capture_environment
 
 SAFE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
@@ -67,6 +69,8 @@ def export(
     labelled: Labelled | None = None,
     calibration: Images | None = None,
     max_drop: float = 0.01,
+    allow_drop: bool = False,
+    mixed: bool = False,
     force: bool = False,
     timeout_s: float = 600,
     verify: bool = True,
@@ -84,15 +88,19 @@ def export(
         model: any module from images (N, C, S, S) to logits (N, num_classes); left as it is.
         out_dir: where to write; its parent must exist.
         format: a name of the exporters' table, as in ``onnx``, ``openvino`` or ``tflite``.
-        precision: one that the format has: ``fp32`` always, ``int8`` for ``onnx``, ``bf16`` for ``openvino``.
+        precision: one that the format has: ``fp32`` always, ``int8`` or ``int8-weights`` (nothing to calibrate) for most.
         preprocessing: how an image becomes the input; its `mean` has one value per input channel. By default that of
             ImageNet at the size that an Edgewise model was built for.
         labels: class names in the order of the logits; may be empty.
         model_name: names the file: letters, digits, ``.``, ``_`` and ``-``.
         real: normalised real images (N, C, S, S), float32, to verify on; the first 256 are used.
-        labelled: gives labelled batches (images, labels) afresh at each call; ``int8`` is judged on them.
+        labelled: gives labelled batches (images, labels) afresh at each call; precisions below fp32 are judged on them.
         calibration: at least 32 different normalised real images (N, C, S, S), float32; needed by ``int8``.
-        max_drop: accepted fall of top-1 of ``int8``, as a fraction.
+        max_drop: accepted fall of a reduced precision's top-1, as a fraction.
+        allow_drop: keep a file whose top-1 falls further; its record says that it failed and was forced. A file that fails for
+            another reason is never kept.
+        mixed: where top-1 of ``int8`` falls too far, keep its most sensitive layers in float, as few as are needed; which ones stands in
+            the record.
         force: replace an artifact of another model, or one with files of somebody else beside it.
         timeout_s: seconds that the conversion may take.
         verify: whether to compare the file with the model.
@@ -105,6 +113,7 @@ def export(
 
     Raises:
         UnknownNameError: there is no such format or precision.
+        ConfigError: the format has no mixed precision, or a fixed batch.
         MissingExtraError: the format's packages are not installed.
         InputError: a name, the labels, the images or the model cannot be used.
         OutputError: `out_dir` cannot or must not be written.
@@ -128,19 +137,26 @@ def export(
     _check_names(target)
     if precision == "int8":
         check_calibration(calibration, in_chs=target.input_shape[0], img_size=preprocessing.img_size)
+    if mixed:
+        check_mixing(exporter, precision)
+        if labelled is None or not verify:
+            raise InputError("mixed precision is searched by top-1 on labelled images; none were given")
     if verify and precision != "fp32" and can_run(exporter.runtime):
         check_judges(precision, real, labelled)
     check_target(out_dir, model_name=model_name, force=force)
-    with staged(out_dir) as folder:
+    with staged(out_dir) as folder, tempfile.TemporaryDirectory(prefix="edgewise-work-") as work:
         num_classes = _num_classes(model, target)
         path = folder / f"{model_name}{exporter.suffix}"
         source_sha256 = sha256_of_state(model.state_dict())
-        program = _write(model, path, target, source_sha256, calibration=calibration, timeout_s=timeout_s)
-        record = None
-        if verify and not can_run(exporter.runtime):
-            record = verify_structure(path, program, preprocessing=preprocessing, num_classes=num_classes)
-        elif verify:
-            record = verify_file(
+        example = torch.zeros(target.batch or 2, *target.input_shape)
+        program = capture(fuse(model).cpu().float(), example, dynamic_batch=target.batch is None)
+
+        def judge() -> VerificationRecord:
+            if not can_run(exporter.runtime):
+                return verify_structure(
+                    path, program, preprocessing=preprocessing, num_classes=num_classes, precision=precision
+                )
+            return verify_file(
                 path,
                 model,
                 runtime=exporter.runtime,
@@ -151,11 +167,46 @@ def export(
                 max_drop=max_drop,
                 dynamic_batch=target.batch is None,
             )
+
+        write = partial(
+            convert,
+            program,
+            path,
+            format=exporter.format,
+            precision=precision,
+            metadata=_metadata(target, source_sha256),
+            calibration=calibration if precision == "int8" else None,
+            work=Path(work) if mixed else None,
+            timeout_s=timeout_s,
+        )
+        write()
+        record = judge() if verify else None
+        layers: tuple[LayerPrecision, ...] = ()
+        if mixed and record is not None and record.fell_too_far and calibration is not None:
+            measured = sensitivities(
+                program, Path(work), format=exporter.format, calibration=calibration, timeout_s=timeout_s
+            )
+            record, layers = keep_in_float(measured, write, judge)
         if record is not None and not record.passed:
-            raise VerificationError(f"{model_name} as {format} {precision} fails verification: {record.reason}")
-        artifact = _describe_file(path, target, source_sha256, num_classes, record)
+            if not (allow_drop and record.fell_too_far):
+                raise VerificationError(_failure(target, record, mixed=mixed))
+            record = record.model_copy(update={"forced": True})
+        artifact = _describe_file(path, target, source_sha256, num_classes, record, layers)
         fill(folder, artifact)
     return artifact
+
+
+def _failure(target: Target, record: VerificationRecord, *, mixed: bool) -> str:
+    """Return what went wrong, and what to try where top-1 alone is to blame."""
+    format_ = target.exporter.format
+    text = f"{target.model_name} as {format_} {target.precision} fails verification: {record.reason}"
+    if not record.fell_too_far:
+        return text
+    if mixed:
+        text += "; keeping layers in float does not help"
+    elif target.precision == "int8" and isinstance(target.exporter, MixingExporter):
+        text += "; mixed (--mixed) keeps the most sensitive layers in float"
+    return f"{text}; allow_drop (--allow-drop) keeps the file, marked as failed"
 
 
 def _batch(exporter: Exporter, dynamic: bool | None, batch: int) -> int | None:
@@ -181,12 +232,8 @@ def _own_preprocessing(model: nn.Module) -> Preprocessing:
     return own
 
 
-def _write(
-    model: nn.Module, path: Path, target: Target, source_sha256: str, *, calibration: Images | None, timeout_s: float
-) -> ExportedProgram:
-    example = torch.zeros(target.batch or 2, *target.input_shape)
-    program = capture(fuse(model).cpu().float(), example, dynamic_batch=target.batch is None)
-    metadata = describe(
+def _metadata(target: Target, source_sha256: str) -> dict[str, str]:
+    return describe(
         model_name=target.model_name,
         precision=target.precision,
         labels=target.labels,
@@ -195,20 +242,15 @@ def _write(
         origin=target.origin,
         credits_=target.credits_,
     )
-    convert(
-        program,
-        path,
-        format=target.exporter.format,
-        precision=target.precision,
-        metadata=metadata,
-        calibration=calibration if target.precision == "int8" else None,
-        timeout_s=timeout_s,
-    )
-    return program
 
 
 def _describe_file(
-    path: Path, target: Target, source_sha256: str, num_classes: int, record: VerificationRecord | None
+    path: Path,
+    target: Target,
+    source_sha256: str,
+    num_classes: int,
+    record: VerificationRecord | None,
+    layers: tuple[LayerPrecision, ...],
 ) -> Artifact:
     return Artifact(
         format=target.exporter.format,
@@ -228,6 +270,7 @@ def _describe_file(
         weights_file_sha256=target.origin.get("weights_file_sha256"),
         weights_source=target.origin.get("weights_source"),
         verification=record,
+        layers=layers,
         environment=capture_environment(),
     )
 

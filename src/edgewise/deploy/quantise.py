@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
+import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgewise.deploy.onnx_layers import onnx_layers
 from edgewise.errors import InputError
+
+Ranges = Mapping[str, tuple[float, float]]
 
 MIN_CALIBRATION_IMAGES = 32
 MAX_BATCH = 8
@@ -42,40 +48,112 @@ def check_calibration(images: NDArray[np.float32] | None, *, in_chs: int, img_si
         raise InputError("calibration images hold NaN or infinite values; must be finite, normalised pixels")
 
 
-def quantise_onnx(source: Path, target: Path, *, calibration: Path | None) -> None:
+def quantise_onnx(
+    source: Path, target: Path, *, calibration: Path | None, keep_float: Collection[str] = (), work: Path | None = None
+) -> None:
     """Write ``source`` to ``target`` with int8 weights (per channel) and uint8 activations.
+
+    Args:
+        source: an fp32 ONNX file with one input.
+        target: where to write; replaced if it exists.
+        calibration: a ``.npy`` file of normalised real images (N, C, H, W), float32.
+        keep_float: layers that stay in float, by the names that `onnx_layers` gives.
+        work: a folder where the calibrated ranges are kept, and found again by the next call for the same source and images.
+
+    Raises:
+        InputError: ``calibration`` is missing.
+    """
+    import onnx
+
+    if calibration is None:
+        raise InputError(f"int8 needs at least {MIN_CALIBRATION_IMAGES} real images to calibrate on; none were given")
+    with tempfile.TemporaryDirectory() as folder:
+        model, ranges = prepare(source, work or Path(folder), calibration=calibration)
+        excluded = [node for layer, nodes in onnx_layers(model.graph).items() if layer in keep_float for node in nodes]
+        onnx.save(quantised(model, ranges, exclude=excluded), target)
+
+
+def prepare(source: Path, work: Path, *, calibration: Path) -> tuple[Any, Ranges]:
+    """Return ``source`` made ready for the quantiser, and the range of each of its tensors; both are kept in ``work``.
 
     Percentile 99.999 over min-max and entropy: on a trained MobileNetV4 Conv-S it kept the logits nearest to fp32
     (28.6 dB against 28.2 and 28.2) at the same latency, and one outlier among the images widens no range.
 
     Args:
         source: an fp32 ONNX file with one input.
-        target: where to write; replaced if it exists.
+        work: a folder; what it holds from an earlier call for the same source and images is taken.
         calibration: a ``.npy`` file of normalised real images (N, C, H, W), float32.
-
-    Raises:
-        InputError: ``calibration`` is missing.
     """
-    from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
-    from onnxruntime.quantization.shape_inference import quant_pre_process
+    import onnx
+    from onnxruntime.quantization import quant_pre_process
 
-    if calibration is None:
-        raise InputError(f"int8 needs at least {MIN_CALIBRATION_IMAGES} real images to calibrate on; none were given")
-    with tempfile.TemporaryDirectory() as folder:
-        prepared = Path(folder) / "prepared.onnx"
+    prepared, kept = work / "prepared.onnx", work / "ranges.json"
+    if not prepared.is_file():
         quant_pre_process(source, prepared)
-        quantize_static(
+        model = onnx.load(prepared)
+        for number, node in enumerate(model.graph.node):
+            node.name = node.name or f"{node.op_type}_{number}"
+        onnx.save(model, prepared)
+    if not kept.is_file():
+        kept.write_text(json.dumps(_ranges(prepared, np.load(calibration, mmap_mode="r", allow_pickle=False))))
+    return onnx.load(prepared), json.loads(kept.read_text())
+
+
+def quantised(model: Any, ranges: Ranges, *, only: Collection[str] = (), exclude: Collection[str] = ()) -> Any:
+    """Return a copy of ``model`` in int8, which is what `onnxruntime.quantization.quantize_static` makes of it.
+
+    Args:
+        model: a prepared one.
+        ranges: of its tensors.
+        only: nodes to quantise; empty for all.
+        exclude: nodes to leave as they are.
+    """
+    from onnxruntime.quantization import CalibrationMethod, QDQQuantizer, QuantType
+    from onnxruntime.quantization.calibrate import TensorsData
+
+    known = {name: (np.float32(low), np.float32(high)) for name, (low, high) in ranges.items()}
+    quantizer = QDQQuantizer(
+        copy.deepcopy(model),
+        per_channel=True,
+        reduce_range=False,
+        weight_qType=QuantType.QInt8,
+        activation_qType=QuantType.QUInt8,
+        tensors_range=TensorsData(CalibrationMethod.MinMax, known),
+        nodes_to_quantize=list(only),
+        nodes_to_exclude=list(exclude),
+        op_types_to_quantize=_quantisable(),
+        extra_options={},
+    )
+    quantizer.quantize_model()
+    quantizer.model.topological_sort()
+    return quantizer.model.model
+
+
+def _ranges(prepared: Path, images: NDArray[np.float32]) -> Ranges:
+    """Return the lowest and the highest value of each tensor, outliers left out."""
+    from onnxruntime.quantization import CalibrationMethod, create_calibrator
+
+    reader = _reader(prepared, images)
+    with tempfile.TemporaryDirectory() as folder:
+        calibrator = create_calibrator(
             prepared,
-            target,
-            _reader(prepared, np.load(calibration, mmap_mode="r", allow_pickle=False)),
-            quant_format=QuantFormat.QDQ,
-            per_channel=True,
-            weight_type=QuantType.QInt8,
-            activation_type=QuantType.QUInt8,
+            _quantisable(),
+            augmented_model_path=str(Path(folder) / "augmented.onnx"),
             calibrate_method=CalibrationMethod.Percentile,
-            # The stride makes histograms grow batch by batch; without it the activations of all images stay in memory.
-            extra_options={"CalibPercentile": PERCENTILE, "CalibStridedMinMax": 1},
+            extra_options={"percentile": PERCENTILE},
         )
+        # Batch by batch the histograms grow; at once the activations of all images would stay in memory.
+        for index in range(len(reader)):
+            reader.set_range(index, index + 1)
+            calibrator.collect_data(reader)
+        found = calibrator.compute_data()
+    return {name: (float(data.lowest), float(data.highest)) for name, data in found.items()}
+
+
+def _quantisable() -> list[str]:
+    from onnxruntime.quantization.registry import QDQRegistry, QLinearOpsRegistry
+
+    return sorted({*QDQRegistry, *QLinearOpsRegistry})
 
 
 class Batches:

@@ -17,6 +17,8 @@ from edgewise.deploy.runtimes.registry import get_runtime
 from edgewise.deploy.runtimes.sdk import one_line
 from edgewise.errors import EdgewiseError, ExportError, InputError
 from edgewise.records.artifact import InputCheck, Preprocessing, VerificationRecord
+from edgewise.records.paired import PairedTop1
+from edgewise.report.fall import unsettled
 
 Labelled = Callable[[], Iterator[tuple[Images, NDArray[np.int64]]]]
 
@@ -81,7 +83,7 @@ def verify(
         kinds = {"real": np.array(real[:MAX_REAL], np.float32), **kinds}
     batch_sizes = BATCH_SIZES if dynamic_batch else (1,)
     checks: tuple[InputCheck, ...] = ()
-    tops: tuple[float, float] | None = None
+    paired: PairedTop1 | None = None
     reason = ""
     try:
         session = get_runtime(runtime).load(path, RuntimeOptions(threads=threads))
@@ -92,7 +94,7 @@ def verify(
             reference, answer = module_answer(model), session_answer(session, batch_sizes)
             checks, reason = _compare(kinds, reference, answer, model if not reduced else None)
             if reduced and labelled is not None:
-                tops = _tops(labelled, reference, answer)
+                paired = _paired(labelled, reference, answer)
         finally:
             session.close()
     except EdgewiseError as error:
@@ -100,16 +102,17 @@ def verify(
     except Exception as error:  # noqa: BLE001  whatever an engine raises on this file means that the file does not work
         reason = reason or f"{runtime} cannot run the file: {one_line(error)}"
     if reduced:
-        reason = reason or _judge_reduced(checks, tops, max_drop)
+        reason = reason or _judge_reduced(checks, paired, max_drop, precision)
     return VerificationRecord(
         runtime=runtime,
         passed=not reason,
         tolerance=0.0 if reduced else TOLERANCE,
         checks=checks,
         batch_sizes=batch_sizes,
-        top1_model=tops[0] if tops else None,
-        top1_file=tops[1] if tops else None,
+        top1_model=(paired.num_both + paired.num_model_only) / paired.num_images if paired else None,
+        top1_file=(paired.num_both + paired.num_file_only) / paired.num_images if paired else None,
         max_drop=max_drop if reduced and labelled is not None else None,
+        paired=paired,
         reason=reason,
     )
 
@@ -183,31 +186,35 @@ def _judge_exact(check: InputCheck, expected: Logits, given: Logits, accepted: f
     return ""
 
 
-def _tops(labelled: Labelled, reference: Answer, answer: Answer) -> tuple[float, float]:
-    """Return the top-1 of the model and of the file on the labelled images."""
-    num_images = right_model = right_file = 0
+def _paired(labelled: Labelled, reference: Answer, answer: Answer) -> PairedTop1:
+    """Count on how many labelled images the model and the file are right, alone and together."""
+    both = model_only = file_only = neither = 0
     for images, targets in labelled():
         plain = np.array(images, np.float32)
         expected, given = reference(plain), answer(plain)
         if not (np.isfinite(expected).all() and np.isfinite(given).all()):
             raise ExportError("labelled: the model or the file answers NaN or infinity")
-        num_images += len(targets)
-        right_model += int((expected.argmax(1) == targets).sum())
-        right_file += int((given.argmax(1) == targets).sum())
-    if num_images == 0:
+        model, file = expected.argmax(1) == targets, given.argmax(1) == targets
+        both += int((model & file).sum())
+        model_only += int((model & ~file).sum())
+        file_only += int((file & ~model).sum())
+        neither += int((~model & ~file).sum())
+    if both + model_only + file_only + neither == 0:
         raise InputError("labelled images are needed to judge the file; the set is empty")
-    return right_model / num_images, right_file / num_images
+    return PairedTop1.counted(both=both, model_only=model_only, file_only=file_only, neither=neither)
 
 
-def _judge_reduced(checks: Sequence[InputCheck], tops: tuple[float, float] | None, max_drop: float) -> str:
-    if tops is not None:
-        drop = tops[0] - tops[1]
-        if drop > max_drop + 1e-9:
-            return (
-                f"top-1 falls from {tops[0]:.2%} to {tops[1]:.2%} on the labelled images; accepted fall {max_drop:.2%}"
-            )
-        return ""
+def _judge_reduced(checks: Sequence[InputCheck], paired: PairedTop1 | None, max_drop: float, precision: str) -> str:
+    if paired is not None:
+        if paired.within(max_drop):
+            return ""
+        right = paired.num_both + paired.num_model_only, paired.num_both + paired.num_file_only
+        before, after = (number / paired.num_images for number in right)
+        fall = f"top-1 falls from {before:.2%} to {after:.2%} on the labelled images; accepted fall {max_drop:.2%}"
+        return "; ".join(filter(None, (fall, unsettled(paired, max_drop))))
     agreement = next(check.top1_agreement for check in checks if check.name == "real")
     if agreement < MIN_AGREEMENT:
-        return f"real: top-1 equal on {agreement:.2%} of the images; int8 without labels needs {MIN_AGREEMENT:.0%}"
+        return (
+            f"real: top-1 equal on {agreement:.2%} of the images; {precision} without labels needs {MIN_AGREEMENT:.0%}"
+        )
     return ""

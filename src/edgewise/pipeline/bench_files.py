@@ -66,6 +66,10 @@ class Files:
             raise InputError(
                 f"{shown(slot.what)} takes {fixed} images a call, not {self._request.batch}; export it again for that batch"
             )
+        if artifact.verification is not None and not artifact.verification.passed:
+            self._listener.on_message(
+                f"{slot.what} was kept on demand although it failed: {artifact.verification.reason}"
+            )
         name = f"{artifact.model} {artifact.format} {artifact.precision}"
         case = self._case(slot, name, file, artifact)
         return Made(slot=slot, case=case, model=artifact.model, accuracy=_judged(artifact))

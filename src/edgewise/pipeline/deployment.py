@@ -22,6 +22,7 @@ from edgewise.records.artifact import Artifact
 from edgewise.records.environment import usable_cores
 from edgewise.records.run import FileResult
 from edgewise.report.formatting import format_bytes, format_percent
+from edgewise.report.mixed import layers_sentence
 
 NUM_CALIBRATION = 256
 NUM_REAL = 256
@@ -47,7 +48,8 @@ def export_all(
 ) -> tuple[Exported, ...]:
     """Export a model in every form, verify each and let it answer the whole validation set.
 
-    A form that fails its verification is said and left out; fp32 ONNX must succeed.
+    Where top-1 of int8 falls too far, its most sensitive layers stay in float. A form that fails its verification nevertheless is
+    said and left out; fp32 ONNX must succeed.
 
     Raises:
         ExportError: the fp32 ONNX file could not be made or does not answer like the model.
@@ -80,6 +82,7 @@ def export_all(
                 labelled=labelled,
                 calibration=calibration if precision == "int8" else None,
                 max_drop=max_drop,
+                mixed=precision == "int8",
             )
         except ExportError as error:
             if (format_, precision) == ("onnx", "fp32"):
@@ -97,6 +100,8 @@ def export_all(
             f"agrees with the model on {format_percent(same)} "
             f"of {len(answers.targets)} validation images"
         )
+        if artifact.layers:
+            listener.on_result(f"{name}: {layers_sentence(artifact.layers)}")
     return tuple(done)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from edgewise.data.cache import cache_folder
 from edgewise.deploy.exporters.registry import EXPORTERS
 from edgewise.deploy.runtimes.registry import availabilities, get_runtime
-from edgewise.deploy.support import EXCEPTIONS
+from edgewise.deploy.support import EXCEPTIONS, LEFT_OUT
 from edgewise.records.environment import Environment, capture_environment
 
 OPTIONAL = {
@@ -44,6 +44,8 @@ class FormatSupport:
     can_run: bool
     exceptions: tuple[tuple[str, str], ...]
     """Families that it cannot hold, with the reason."""
+    left_out: tuple[tuple[str, str], ...]
+    """Precisions that it does not have on purpose, with the reason."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +88,9 @@ def format_support() -> tuple[FormatSupport, ...]:
                 can_run=get_runtime(exporter.runtime).availability().ok,
                 exceptions=tuple(
                     (family, why) for (family, name), why in EXCEPTIONS.items() if name == exporter.format
+                ),
+                left_out=tuple(
+                    (precision, why) for (name, precision), why in LEFT_OUT.items() if name == exporter.format
                 ),
             )
         )

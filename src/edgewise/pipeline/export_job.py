@@ -10,7 +10,8 @@ from pathlib import Path
 from edgewise.data.dataset import Dataset
 from edgewise.deploy.answers import Images
 from edgewise.deploy.export import export
-from edgewise.deploy.exporters.registry import EXPORTERS, check_precision, get_exporter
+from edgewise.deploy.exporters.protocol import MixingExporter
+from edgewise.deploy.exporters.registry import EXPORTERS, check_mixing, check_precision, get_exporter
 from edgewise.deploy.verify import Labelled
 from edgewise.errors import ConfigError, ExportError, InputError, MissingExtraError, OutputError, shown, unknown_name
 from edgewise.models.factory import create_model
@@ -38,6 +39,10 @@ class ExportRequest:
     """Real images; by default the data set that a run's folder names, where it is still there."""
     max_drop: float = 0.01
     """Accepted fall of a reduced precision's top-1, as a fraction."""
+    allow_drop: bool = False
+    """Keep a file whose top-1 falls further, marked as failed."""
+    mixed: bool = False
+    """Keep the most sensitive layers of int8 files in float where top-1 falls too far."""
     force: bool = False
     """Replace an earlier export of another model."""
     img_size: int | None = None
@@ -75,7 +80,7 @@ def export_run(
         InputError: something given cannot be used; int8 without images.
         ExportError: the file could not be made, or does not answer like the model; nothing was written.
     """
-    check_precision(get_exporter(format), request.precision)
+    _check_asked(request, format)
     return Exporting.prepared(request, listener or JobListener()).write(out_dir, format, request.precision)
 
 
@@ -89,7 +94,7 @@ def export_formats(
     """
     listener = listener or JobListener()
     for name in formats:
-        check_precision(get_exporter(name), request.precision)
+        _check_asked(request, name)
     exporting = Exporting.prepared(request, listener)
     try:
         out_dir.mkdir(parents=True, exist_ok=True)
@@ -110,13 +115,23 @@ def export_formats(
     return outcomes
 
 
-def formats_with(precision: str) -> list[str]:
-    """Return the formats that have ``precision``.
+def _check_asked(request: ExportRequest, format_: str) -> None:
+    if not 0 <= request.max_drop <= 1:
+        raise ConfigError(f"max_drop is {request.max_drop}; must be a fraction within 0 and 1")
+    check_precision(get_exporter(format_), request.precision)
+    if request.mixed:
+        check_mixing(get_exporter(format_), request.precision)
+
+
+def formats_with(precision: str, *, mixed: bool = False) -> list[str]:
+    """Return the formats that have ``precision``, and, where it is to be mixed, can keep layers in float.
 
     Raises:
         UnknownNameError: none has; those that there are are listed.
     """
     found = [name for name, exporter in EXPORTERS.items() if precision in exporter.precisions]
+    if mixed and precision == "int8":
+        return [name for name in found if isinstance(EXPORTERS[name], MixingExporter)]
     if not found:
         raise unknown_name("precision", precision, sorted({each for e in EXPORTERS.values() for each in e.precisions}))
     return found
@@ -196,6 +211,8 @@ class Exporting:
             labelled=self.labelled,
             calibration=self.calibration if precision == "int8" else None,
             max_drop=self.request.max_drop,
+            allow_drop=self.request.allow_drop,
+            mixed=self.request.mixed,
             force=self.request.force,
             verify=judge or precision == "fp32" or self.labelled is not None,
             batch=batch,

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from edgewise.records.environment import Environment
+from edgewise.records.paired import PairedTop1
 from edgewise.records.record import Record
 
 Interpolation = Literal["bilinear", "bicubic"]
@@ -91,8 +92,17 @@ class VerificationRecord(Record):
     top1_file: float | None = None
     max_drop: float | None = None
     """Accepted fall of top-1, as a fraction; absent where logits decide."""
+    paired: PairedTop1 | None = None
+    """The two top-1 image by image; absent without labels."""
     reason: str = ""
     """Why it failed; empty when it passed."""
+    forced: bool = False
+    """Kept on demand although its top-1 falls too far; such a file is never recommended."""
+
+    @property
+    def fell_too_far(self) -> bool:
+        """Return whether the fall of top-1 is all that it failed for."""
+        return self.paired is not None and self.max_drop is not None and not self.paired.within(self.max_drop)
 
     @property
     def relative_diff(self) -> float | None:
@@ -100,12 +110,23 @@ class VerificationRecord(Record):
         return max((each.max_abs_diff / max(each.max_abs_logit, 1e-12) for each in self.checks), default=None)
 
 
+class LayerPrecision(Record):
+    """One layer of a file in mixed precision."""
+
+    name: str
+    """As its weights are called in the model, where the format keeps that name."""
+    sqnr_db: float
+    """Signal-to-noise ratio of the logits with this layer alone in int8, in dB; the lower, the more sensitive it is."""
+    in_float: bool = False
+    """Whether it stayed in float."""
+
+
 class Artifact(Record):
     """An exported file and everything needed to use it."""
 
     format: str
     precision: str
-    """``fp32`` or ``int8``"""
+    """As in ``fp32`` or ``int8``."""
     files: tuple[str, ...]
     """Names beside `artifact.json`; the first is the one to open."""
     file_bytes: int
@@ -123,4 +144,6 @@ class Artifact(Record):
     weights_source: str | None = None
     """What that file is called: a hub id, or a name without folders."""
     verification: VerificationRecord | None
+    layers: tuple[LayerPrecision, ...] = ()
+    """Of a file in mixed precision, most sensitive first; empty where all layers have the file's precision."""
     environment: Environment

@@ -18,6 +18,8 @@ from edgewise.records.files import write_atomically
 from edgewise.records.run import Candidate, Choice, RunRecord
 from edgewise.records.training import ClassResult, EvalRecord, TrainRecord
 from edgewise.report import confusion, formatting, ranking
+from edgewise.report.fall import fall_sentence
+from edgewise.report.mixed import layers_sentence, telling_layers
 from edgewise.report.svg import Point, Series, interval_bar, line_chart, scatter_chart, share_bar
 from edgewise.report.uncertainty import wilson_interval
 
@@ -43,7 +45,7 @@ def render_report(run: RunRecord) -> str:
         verified=[file for file in run.files if file.artifact and file.artifact.verification],
         best=ranking.fastest_file(run),
         best_sentence=ranking.best_file_sentence(run),
-        int8_sentences=ranking.int8_sentences(run),
+        reduced_sentences=ranking.reduced_sentences(run),
         longest_ms=_longest_ms(run),
         verdict=verdict(run),
         preprocessing=next((file.artifact.preprocessing for file in run.files if file.artifact), None),
@@ -94,7 +96,8 @@ def page_environment() -> Environment:
     )
     environment.filters.update({name: getattr(formatting, f"format_{name}") for name in FILTERS})
     environment.filters.update(is_tiny_picture=is_tiny_picture, breakable=breakable, file_name=file_name)
-    environment.globals.update(share_bar=share_bar, interval_bar=interval_bar)
+    environment.filters.update(layers_sentence=layers_sentence, telling_layers=telling_layers)
+    environment.globals.update(share_bar=share_bar, interval_bar=interval_bar, fall_sentence=fall_sentence)
     return environment
 
 

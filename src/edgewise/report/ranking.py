@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from edgewise.records.measurement import Measurement
 from edgewise.records.run import FileResult, RunRecord
+from edgewise.report.fall import fall_sentence
 from edgewise.report.formatting import format_ms, format_plain, format_points, format_significant, format_threads
 
 DEFAULT_MAX_DROP = 0.01
@@ -71,10 +72,10 @@ def best_file_sentence(run: RunRecord) -> str:
     return "No file has a usable latency measurement, so none is named fastest."
 
 
-def int8_sentences(run: RunRecord) -> tuple[str, ...]:
-    """Say for each int8 file whether it is faster than the fp32 file of its format, and what it does to accuracy."""
-    int8 = [file for file in run.files if file.artifact is not None and file.artifact.precision == "int8"]
-    return tuple(f"{file.name}: {_speed(file, run.files)}; {_accuracy(file, run)}." for file in int8)
+def reduced_sentences(run: RunRecord) -> tuple[str, ...]:
+    """Say for each file below fp32 whether it is faster than the fp32 file of its format, and what it does to accuracy."""
+    reduced = [file for file in run.files if file.artifact is not None and file.artifact.precision != "fp32"]
+    return tuple(f"{file.name}: {_speed(file, run.files)}; {_accuracy(file, run)}." for file in reduced)
 
 
 def torch_top1(run: RunRecord) -> float | None:
@@ -120,10 +121,12 @@ def _accuracy(file: FileResult, run: RunRecord) -> str:
     change = _change(file, run)
     if change is None:
         return "its accuracy was not measured"
-    limit = format_plain(100 * max_drop(file))
-    if not _within_limit(file, run):
-        return f"top-1 changes by {format_points(change)} points, more than the accepted fall of {limit}"
-    return f"top-1 changes by {format_points(change)} points, within the accepted fall of {limit}"
+    verdict = "within" if _within_limit(file, run) else "more than"
+    limit = f"{verdict} the accepted fall of {format_plain(100 * max_drop(file))}"
+    proof = file.artifact.verification if file.artifact else None
+    if proof is not None and proof.paired is not None:
+        return f"{fall_sentence(proof.paired, max_drop(file))}; {limit}"
+    return f"top-1 changes by {format_points(change)} points, {limit}"
 
 
 def _fp32_partner(file: FileResult, files: Sequence[FileResult]) -> FileResult | None:
@@ -151,6 +154,9 @@ def _change(file: FileResult, run: RunRecord) -> float | None:
 
 
 def _within_limit(file: FileResult, run: RunRecord) -> bool:
+    proof = file.artifact.verification if file.artifact else None
+    if proof is not None and not proof.passed:
+        return False
     change = _change(file, run)
     # 1e-9: 0.97 - 0.98 is a hair below -0.01 in binary
     return change is not None and change >= -max_drop(file) - 1e-9

@@ -265,3 +265,39 @@ def test_another_models_artifact_needs_force(fp32, trained, tmp_path, broken_con
         export(trained.model, tmp_path / "out", preprocessing=PREPROCESSING, model_name="other", verify=False)
     export(trained.model, tmp_path / "out", preprocessing=PREPROCESSING, model_name="other", verify=False, force=True)
     assert load_artifact(tmp_path / "out")[0].model == "other"
+
+
+@pytest.fixture
+def rolled_convert(monkeypatch):
+    """Conversion of a model whose answers are moved on by one class, in this process."""
+    from edgewise.deploy.exporters.protocol import ExportOptions
+    from edgewise.deploy.exporters.registry import get_exporter
+
+    def convert(program, path, **job):
+        with torch.no_grad():
+            for name in ("classifier.weight", "classifier.bias"):
+                program.state_dict[name].copy_(program.state_dict[name].roll(1, 0))
+        get_exporter(job["format"]).export(program, path, ExportOptions(metadata=job["metadata"]))
+
+    monkeypatch.setattr(export_module, "convert", convert)
+
+
+def test_a_file_beyond_the_limit_is_kept_on_demand_and_marked(trained, tmp_path, rolled_convert):
+    given = {"precision": "int8", "preprocessing": PREPROCESSING, "calibration": trained.calibration}
+    with pytest.raises(VerificationError, match="top-1 falls from 9"):
+        export(trained.model, tmp_path / "out", labelled=trained.labelled, **given)
+    with pytest.raises(VerificationError, match="top-1 falls from 9"):
+        export(trained.model, tmp_path / "out", labelled=trained.labelled, force=True, **given)
+    assert list(tmp_path.iterdir()) == []
+    export(trained.model, tmp_path / "out", labelled=trained.labelled, allow_drop=True, **given)
+    proof = load_artifact(tmp_path / "out")[0].verification
+    assert (proof.passed, proof.forced) == (False, True)
+    assert proof.reason.startswith("top-1 falls from 9")
+    with pytest.raises(VerificationError, match="real: top-1 equal on"):
+        export(trained.model, tmp_path / "two", real=trained.real, allow_drop=True, **given)
+
+
+def test_a_broken_file_is_never_kept(trained, tmp_path, broken_convert):
+    with pytest.raises(VerificationError, match="real: logits differ by up to"):
+        export(trained.model, tmp_path / "out", preprocessing=PREPROCESSING, real=trained.real, allow_drop=True)
+    assert list(tmp_path.iterdir()) == []

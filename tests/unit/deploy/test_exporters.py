@@ -87,7 +87,8 @@ def test_failed_conversion_says_why_in_one_line(tmp_path, capfd):
 
 
 def test_job_of_ours_that_fails_ends_with_its_message(tmp_path, monkeypatch):
-    job = {"format": "onxx", "precision": "fp32", "metadata": {}, "calibrated": False, "path": str(tmp_path / "m")}
+    job = {"task": "convert", "format": "onxx", "precision": "fp32", "metadata": {}, "calibrated": False}
+    job |= {"keep_float": [], "work": None, "path": str(tmp_path / "m")}
     (tmp_path / "job.json").write_text(json.dumps(job))
     torch.export.save(program(dynamic_batch=False), tmp_path / "program.pt2")
     monkeypatch.setattr(convert_module.sys, "argv", ["convert", str(tmp_path / "job.json")])

@@ -27,7 +27,7 @@ from edgewise.graph.capture import capture
 
 RUNNING = ("openvino", "tflite", "pte", "ncnn")
 """Formats whose runtimes exist here."""
-REDUCED = (("openvino", "bf16"), ("openvino", "int8"), ("tflite", "int8"), ("pte", "int8"))
+REDUCED = [(name, each) for name in RUNNING for each in EXPORTERS[name].precisions if each != "fp32"]
 
 
 @pytest.fixture(scope="module")

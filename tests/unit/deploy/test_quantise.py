@@ -26,6 +26,11 @@ def test_int8_file_is_judged_on_labels(int8, trained):
     assert record.top1_file is not None
     assert record.top1_model > 0.9, "the network learnt its task, so that a fall could show"
     assert record.top1_model - record.top1_file <= 0.01
+    paired = record.paired
+    assert paired is not None
+    assert paired.num_images == len(trained.targets)
+    assert paired.drop == pytest.approx(record.top1_model - record.top1_file)
+    assert paired.drop_low < paired.drop < paired.drop_high
     answers = evaluate_file(int8[1] / "tiny.onnx", trained.labelled(), runtime="onnxruntime", keep_logits=True)
     assert answers.top1 == record.top1_file
 
@@ -74,6 +79,52 @@ def test_fall_of_top1_fails(fp32, trained):
     assert judge(spoilt, labelled=partial(in_batches, images, (answers + 1) % 10), max_drop=1.0).passed
     assert not judge(spoilt, real=trained.real).passed
     assert judge(trained.model, real=trained.real).passed
+
+
+def test_right_and_wrong_answers_are_paired(fp32, trained):
+    """The file's answers are the labels but on the first 30 images, the model's are never."""
+    images = np.concatenate([batch for batch, _ in trained.labelled()])[:100]
+    path = fp32[1] / "tiny.onnx"
+    answers = evaluate_file(path, [(images, np.zeros(100))], runtime="onnxruntime").predicted
+    targets = np.where(np.arange(100) < 30, (answers + 1) % 10, answers)
+    other = copy.deepcopy(trained.model)
+    other.classifier.weight.data = other.classifier.weight.data.roll(1, 0)
+    other.classifier.bias.data = other.classifier.bias.data.roll(1, 0)
+    labelled = partial(in_batches, images, targets)
+    record = verify(
+        path, other, runtime="onnxruntime", preprocessing=PREPROCESSING, precision="int8", labelled=labelled
+    )
+    paired = record.paired
+    assert (paired.num_both, paired.num_model_only, paired.num_file_only, paired.num_neither) == (0, 30, 70, 0)
+    assert (record.top1_model, record.top1_file, record.passed) == (0.3, 0.7, True)
+
+
+def test_a_small_set_is_called_too_small(fp32, trained):
+    images = np.concatenate([batch for batch, _ in trained.labelled()])[:50]
+    path = fp32[1] / "tiny.onnx"
+    answers = evaluate_file(path, [(images, np.zeros(50))], runtime="onnxruntime").predicted
+    targets = answers.copy()
+    targets[0] = (targets[0] + 1) % 10
+
+    class Better(torch.nn.Module):
+        def forward(self, x):
+            logits = trained.model(x)
+            first = (x == torch.from_numpy(images[0])).flatten(1).all(1)
+            return torch.where(first[:, None], logits.roll(1, 1), logits)
+
+    record = verify(
+        path,
+        Better(),
+        runtime="onnxruntime",
+        preprocessing=PREPROCESSING,
+        precision="int8",
+        labelled=partial(in_batches, images, targets),
+    )
+    assert record.fell_too_far
+    assert record.reason == (
+        "top-1 falls from 100.00% to 98.00% on the labelled images; accepted fall 1.00%; "
+        "50 images are too few to be sure: the true fall may be as small as 0 points"
+    )
 
 
 def test_max_drop_is_the_border(fp32, trained):
@@ -152,6 +203,30 @@ def test_quantising_without_images_is_refused(fp32, tmp_path):
     with pytest.raises(InputError, match="none were given"):
         quantise_onnx(fp32[1] / "tiny.onnx", tmp_path / "out.onnx", calibration=None)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_file_is_what_onnx_runtimes_own_function_makes(fp32, trained, tmp_path):
+    from onnxruntime.quantization import CalibrationMethod, QuantType, quant_pre_process, quantize_static
+
+    np.save(tmp_path / "images.npy", trained.calibration)
+    quantise_onnx(fp32[1] / "tiny.onnx", tmp_path / "ours.onnx", calibration=tmp_path / "images.npy")
+    quant_pre_process(fp32[1] / "tiny.onnx", tmp_path / "prepared.onnx")
+    quantize_static(
+        tmp_path / "prepared.onnx",
+        tmp_path / "theirs.onnx",
+        Batches(trained.calibration, input_name="images", batch=8),
+        per_channel=True,
+        weight_type=QuantType.QInt8,
+        activation_type=QuantType.QUInt8,
+        calibrate_method=CalibrationMethod.Percentile,
+        extra_options={"CalibPercentile": 99.999, "CalibStridedMinMax": 1},
+    )
+    ours, theirs = (onnx.load(tmp_path / name).graph for name in ("ours.onnx", "theirs.onnx"))
+    assert [(node.op_type, *node.input) for node in ours.node] == [(node.op_type, *node.input) for node in theirs.node]
+    held = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in ours.initializer}
+    assert held.keys() == {tensor.name for tensor in theirs.initializer}
+    for tensor in theirs.initializer:
+        np.testing.assert_array_equal(held[tensor.name], onnx.numpy_helper.to_array(tensor))
 
 
 def test_all_calibration_batches_are_handed_out_once():

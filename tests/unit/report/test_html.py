@@ -10,7 +10,9 @@ from html.parser import HTMLParser
 import pytest
 from report_runs import make_evaluation, make_file, make_full_run, make_measurement, make_minimal_run, make_picture
 
+from edgewise.records.artifact import LayerPrecision
 from edgewise.records.data import SkippedFile
+from edgewise.records.paired import PairedTop1
 from edgewise.report import html
 from edgewise.report.html import render_report, write_report
 
@@ -144,6 +146,25 @@ def test_the_numbers_are_the_records(full_run):
         "drift of 31 % between halves",
     ):
         assert expected in text, expected
+
+
+def test_mixed_precision_shows_its_layers_and_the_fall_its_interval():
+    file = make_file("mixed.onnx", "int8", 0.98, None)
+    layers = tuple(
+        LayerPrecision(name=f"stages.{number}.conv", sqnr_db=10.0 + number, in_float=number < 2) for number in range(9)
+    )
+    proof = file.artifact.verification.model_copy(
+        update={"paired": PairedTop1.counted(both=970, model_only=9, file_only=4, neither=17), "forced": True}
+    )
+    artifact = file.artifact.model_copy(update={"layers": layers, "verification": proof})
+    page = Page(render_report(make_minimal_run(files=(file.model_copy(update={"artifact": artifact}),))))
+    assert page.wrong == []
+    assert "2 of 9 layers stayed in float, the most sensitive ones. Each was put into int8 alone" in page.text
+    assert "stages.0.conv10.0float stages.1.conv11.0float stages.2.conv12.0int8" in page.text
+    assert "stages.6.conv" in page.text
+    assert "stages.7.conv" not in page.text, "what is far from the border is in the record alone"
+    assert "top-1 changes by −0.50 points on 1,000 images (95 % interval −1." in page.text
+    assert "Kept on demand although it failed." in page.text
 
 
 def test_the_best_file_is_marked_and_the_rejected_one_greyed(full_run):

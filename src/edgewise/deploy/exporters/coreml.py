@@ -19,13 +19,13 @@ class CoreMlExporter:
 
     format = "mlpackage"
     suffix = ".mlpackage"
-    precisions = ("fp32", "fp16")
+    precisions = ("fp32", "fp16", "int8-weights")
     runtime = "coreml"
     sdks = (Sdk(package="coremltools", module="coremltools", install="'edgewise[coreml]'"),)
     can_batch = batches_by_default = False
 
     def export(self, program: ExportedProgram, path: Path, options: ExportOptions) -> None:
-        """Write ``program`` to the folder ``path``."""
+        """Write ``program`` to the folder ``path``; with int8 weights it computes in fp16, which Apple's neural engine takes."""
         import coremltools as ct
 
         precision = ct.precision.FLOAT32 if options.precision == "fp32" else ct.precision.FLOAT16
@@ -36,6 +36,8 @@ class CoreMlExporter:
             compute_precision=precision,
             skip_model_load=True,
         )
+        if options.precision == "int8-weights":
+            model = _compressed(model)
         spec = model.get_spec()
         ct.utils.rename_feature(spec, spec.description.input[0].name, options.input_name, rename_outputs=False)
         ct.utils.rename_feature(spec, spec.description.output[0].name, options.output_name, rename_inputs=False)
@@ -46,3 +48,11 @@ class CoreMlExporter:
             else:
                 renamed.user_defined_metadata[key] = value
         renamed.save(str(path))
+
+
+def _compressed(model: Any) -> Any:
+    """Return ``model`` with int8 weights, a scale per output channel; tensors of up to 2048 values stay as they are."""
+    from coremltools.optimize.coreml import OpLinearQuantizerConfig, OptimizationConfig, linear_quantize_weights
+
+    symmetric = OpLinearQuantizerConfig(mode="linear_symmetric", dtype="int8", granularity="per_channel")
+    return linear_quantize_weights(model, OptimizationConfig(global_config=symmetric))

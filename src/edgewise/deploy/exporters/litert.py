@@ -24,7 +24,7 @@ class LiteRtExporter:
 
     format = "tflite"
     suffix = ".tflite"
-    precisions = ("fp32", "int8")
+    precisions = ("fp32", "fp16", "int8", "int8-weights")
     runtime = "litert"
     sdks = (
         Sdk(package="litert-torch", module="litert_torch", install="'edgewise[litert]'"),
@@ -48,6 +48,8 @@ class LiteRtExporter:
         litert_torch.convert(program.module(), (example,)).export(str(path))
         if options.precision == "int8":
             _quantise(path, options.calibration_images())
+        elif options.precision != "fp32":
+            _compress(path, num_bits=16 if options.precision == "fp16" else 8)
         with zipfile.ZipFile(path, "a") as archive:
             archive.writestr(METADATA, json.dumps(dict(options.metadata), sort_keys=True, ensure_ascii=False))
 
@@ -65,3 +67,21 @@ def _quantise(path: Path, images: NDArray[np.float32]) -> None:
     name = ports["inputs"][0]
     ranges = work.calibrate({signature: [{name: np.array(image[None])} for image in images]})
     work.quantize(ranges).export_model(str(path), overwrite=True)
+
+
+def _compress(path: Path, *, num_bits: int) -> None:
+    """Turn the weights of the file at ``path`` into fp16, or into int8 per channel; LiteRT computes in float32."""
+    from ai_edge_quantizer import quantizer
+    from ai_edge_quantizer.recipe import AlgorithmName, TFLOperationName
+    from ai_edge_quantizer.recipe_manager import RecipeManager
+
+    manager = RecipeManager()
+    manager.add_weight_only_config(
+        regex=".*",
+        operation_name=TFLOperationName.ALL_SUPPORTED,
+        num_bits=num_bits,
+        algorithm_key=AlgorithmName.FLOAT_CASTING if num_bits == 16 else AlgorithmName.MIN_MAX_UNIFORM_QUANT,
+    )
+    work = quantizer.Quantizer(str(path))
+    work.load_quantization_recipe(manager.get_quantization_recipe())
+    work.quantize().export_model(str(path), overwrite=True)

@@ -24,7 +24,7 @@ class NcnnExporter:
 
     format = "ncnn"
     suffix = ".param"
-    precisions = ("fp32",)
+    precisions = ("fp32", "fp16")
     runtime = "ncnn"
     sdks = (
         Sdk(package="pnnx", module="pnnx", install="'edgewise[ncnn]'"),
@@ -32,8 +32,8 @@ class NcnnExporter:
     )
     can_batch = batches_by_default = False
 
-    def export(self, program: ExportedProgram, path: Path, options: ExportOptions) -> None:  # noqa: ARG002
-        """Write ``program`` to ``path``, its weights to the `.bin` beside it.
+    def export(self, program: ExportedProgram, path: Path, options: ExportOptions) -> None:
+        """Write ``program`` to ``path``, its weights to the `.bin` beside it, for fp16 in half the bytes.
 
         Raises:
             ExportError: pnnx failed, or ncnn has no layer for an operator.
@@ -43,7 +43,12 @@ class NcnnExporter:
             folder = Path(name)
             example = torch.zeros(1, chans or 3, height or 1, width or 1)
             torch.jit.trace(program.module(), example).save(str(folder / "net.pt"))  # type: ignore[no-untyped-call]
-            command = [str(_pnnx()), "net.pt", f"inputshape=[1,{chans},{height},{width}]", "fp16=0"]
+            command = [
+                str(_pnnx()),
+                "net.pt",
+                f"inputshape=[1,{chans},{height},{width}]",
+                f"fp16={int(options.precision == 'fp16')}",
+            ]
             done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
             graph, weights = folder / "net.ncnn.param", folder / "net.ncnn.bin"
             if done.returncode != 0 or not graph.is_file():

@@ -1,9 +1,10 @@
-"""ONNX files: fp32 through torch's own converter, int8 through ONNX Runtime's static quantiser."""
+"""ONNX files: fp32 through torch's own converter, int8 through ONNX Runtime's static quantiser, int8 weights by rounding them."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,12 @@ import torch
 from torch.export import ExportedProgram
 
 from edgewise.deploy.exporters.protocol import ExportOptions
+from edgewise.deploy.onnx_sensitivity import layer_sensitivities
+from edgewise.deploy.onnx_weights import compress_weights
 from edgewise.deploy.quantise import quantise_onnx
 from edgewise.deploy.runtimes.sdk import Sdk
-from edgewise.errors import ExportError
+from edgewise.errors import ExportError, InputError
+from edgewise.records.artifact import LayerPrecision
 
 BATCH_SYMBOL = "batch"
 
@@ -23,7 +27,7 @@ class OnnxExporter:
 
     format = "onnx"
     suffix = ".onnx"
-    precisions = ("fp32", "int8")
+    precisions = ("fp32", "int8", "int8-weights")
     runtime = "onnxruntime"
     sdks = (Sdk(package="onnxscript", module="onnxscript", install="onnxscript"),)
     can_batch = batches_by_default = True
@@ -37,11 +41,39 @@ class OnnxExporter:
         if options.precision == "fp32":
             _convert(program, path, options)
         else:
-            with tempfile.TemporaryDirectory() as folder:
-                plain = Path(folder) / "fp32.onnx"
-                _convert(program, plain, options)
-                quantise_onnx(plain, path, calibration=options.calibration)
+            with _plain(program, options) as plain:
+                if options.precision == "int8":
+                    quantise_onnx(
+                        plain,
+                        path,
+                        calibration=options.calibration,
+                        keep_float=options.keep_float,
+                        work=options.work,
+                    )
+                else:
+                    compress_weights(plain, path)
         _finish(path, options.metadata)
+
+    def sensitivities(self, program: ExportedProgram, options: ExportOptions) -> tuple[LayerPrecision, ...]:
+        """Return the layers of ``program``, each with what int8 costs there.
+
+        Raises:
+            InputError: there are no images to calibrate on.
+        """
+        if options.calibration is None:
+            raise InputError("sensitivities are measured on real images; none were given")
+        with _plain(program, options) as plain:
+            return layer_sensitivities(plain, options.work or plain.parent, calibration=options.calibration)
+
+
+@contextmanager
+def _plain(program: ExportedProgram, options: ExportOptions) -> Iterator[Path]:
+    """Give the fp32 file of ``program``: the one that an earlier call left in the folder for work, or a new one."""
+    with tempfile.TemporaryDirectory() as folder:
+        plain = (options.work or Path(folder)) / "fp32.onnx"
+        if not plain.is_file():
+            _convert(program, plain, options)
+        yield plain
 
 
 def _convert(program: ExportedProgram, path: Path, options: ExportOptions) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from torch.export import ExportedProgram
 
 from edgewise.deploy.runtimes.sdk import Sdk
 from edgewise.errors import InputError
+from edgewise.records.artifact import LayerPrecision
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +27,10 @@ class ExportOptions:
     """Travels inside the file."""
     calibration: Path | None = None
     """A ``.npy`` file of normalised real images (N, C, H, W), float32; needed by ``int8``."""
+    keep_float: tuple[str, ...] = ()
+    """Layers that stay in float, by the names that `MixingExporter.sensitivities` gives."""
+    work: Path | None = None
+    """A folder for what is the same for every choice of such layers."""
 
     def calibration_images(self) -> NDArray[np.float32]:
         """Return the images to calibrate on, read as they are used.
@@ -79,6 +84,15 @@ class Exporter(Protocol):
 
     def export(self, program: ExportedProgram, path: Path, options: ExportOptions) -> None:
         """Write ``program`` to ``path``; called in a process of its own, so SDK errors may pass as they are."""
+        ...
+
+
+@runtime_checkable
+class MixingExporter(Exporter, Protocol):
+    """One that can leave layers of an ``int8`` file in float."""
+
+    def sensitivities(self, program: ExportedProgram, options: ExportOptions) -> tuple[LayerPrecision, ...]:
+        """Return the layers of ``program``, each with what int8 costs there; called in a process of its own."""
         ...
 
 

@@ -11,9 +11,10 @@ from edgewise.deploy.exporters.litert import LiteRtExporter
 from edgewise.deploy.exporters.ncnn import NcnnExporter
 from edgewise.deploy.exporters.onnx import OnnxExporter
 from edgewise.deploy.exporters.openvino import OpenVinoExporter
-from edgewise.deploy.exporters.protocol import Exporter
+from edgewise.deploy.exporters.protocol import Exporter, MixingExporter
 from edgewise.deploy.exporters.torch_export import TorchExporter
-from edgewise.errors import MissingExtraError, unknown_name
+from edgewise.deploy.support import LEFT_OUT
+from edgewise.errors import ConfigError, MissingExtraError, unknown_name
 
 _ALL: tuple[Exporter, ...] = (
     OnnxExporter(),
@@ -55,7 +56,24 @@ def check_precision(exporter: Exporter, precision: str) -> None:
     """Refuse a precision that ``exporter`` does not write.
 
     Raises:
+        ConfigError: it is left out on purpose; the message says why.
         UnknownNameError: it does not; those that it writes are listed.
     """
     if precision not in exporter.precisions:
+        if reason := LEFT_OUT.get((exporter.format, precision)):
+            accepted = ", ".join(exporter.precisions)
+            raise ConfigError(f"{exporter.format} has no {precision}: {reason}; accepted: {accepted}")
         raise unknown_name(f"{exporter.format} precision", precision, exporter.precisions)
+
+
+def check_mixing(exporter: Exporter, precision: str) -> None:
+    """Refuse mixed precision where it does not exist.
+
+    Raises:
+        ConfigError: ``exporter`` cannot leave layers in float, or ``precision`` is not int8.
+    """
+    if precision != "int8" or not isinstance(exporter, MixingExporter):
+        can = ", ".join(name for name, each in EXPORTERS.items() if isinstance(each, MixingExporter))
+        raise ConfigError(
+            f"{exporter.format} {precision} cannot be mixed; layers can be kept in float in int8 files of {can}"
+        )
