@@ -12,7 +12,7 @@ TRASHNET_ARGS ?= --max-ms 2 --img-size 128 --time-budget 20m
 CIFAR_ARGS ?= --model mobilenetv4_conv_small --width-mult 0.5 --img-size 32 --time-budget 10m
 
 .DEFAULT_GOAL := help
-.PHONY: help setup quickstart test lint format clean docs bench-zoo bench-build bench-compile bench-battery bench-matrix \
+.PHONY: help setup quickstart test lint format clean docs bench-zoo bench-build bench-compile bench-battery bench-matrix bench-protocol bench-best \
 	bench-startup bench-step bench-quickstart bench-trashnet bench-cifar bench-import
 
 help: ## list the targets
@@ -63,6 +63,12 @@ bench-compile: $(STAMP) ## every model through torch.compile and strict torch.ex
 
 bench-battery: $(STAMP) ## wall time of the battery over every model, about 8 minutes
 	$(BIN)/python benchmarks/battery.py
+
+bench-protocol: $(STAMP) ## how far the bench can be trusted, about 20 minutes on a quiet machine
+	$(BIN)/python benchmarks/bench_protocol.py
+
+bench-best: $(STAMP) ## our files against timm's own export, sixteen models; DATA=trashnet.tar
+	$(BIN)/python benchmarks/best_form.py --data $(DATA)
 
 bench-matrix: $(STAMP) ## every family in every export format, about 20 minutes
 	$(BIN)/python benchmarks/export_matrix.py

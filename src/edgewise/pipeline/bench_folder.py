@@ -18,24 +18,23 @@ class BenchFolder:
     """``bench.json`` says what was asked for; ``cases/`` has a file for each case that is done."""
 
     path: Path
+    asked: BenchRequest | None = None
+    """Of a new bench: written with its first case, so that a request that is refused leaves nothing behind."""
 
     @classmethod
     def create(cls, request: BenchRequest, path: Path | None = None) -> BenchFolder:
-        """Make the folder of a new bench: ``path``, or the first free one of ``runs/bench``, ``runs/bench2``, ….
+        """Return the folder of a new bench: ``path``, or the first free one of ``runs/bench``, ``runs/bench2``, ….
+
+        It is made with the first case that is kept.
 
         Raises:
-            OutputError: ``path`` holds something, or cannot be written.
+            OutputError: ``path`` holds something.
         """
-        folder = cls(path if path is not None else new_run_folder(Path("runs"), "bench").path)
+        folder = cls(path if path is not None else new_run_folder(Path("runs"), "bench").path, request)
         if folder.path.exists() and (not folder.path.is_dir() or any(folder.path.iterdir())):
             raise OutputError(
                 f"{shown(folder.path)} holds something already; give a new folder with --out, or go on with a bench: --resume"
             )
-        try:
-            folder._cases.mkdir(parents=True, exist_ok=True)
-            request.save(folder._request)
-        except OSError as error:
-            raise OutputError(f"{shown(folder.path)} cannot be written: {error.strerror}") from error
         return folder
 
     @classmethod
@@ -53,7 +52,7 @@ class BenchFolder:
     @property
     def request(self) -> BenchRequest:
         """Return what was asked for."""
-        return BenchRequest.load(self._request)
+        return self.asked if self.asked is not None else BenchRequest.load(self._request)
 
     def cases(self) -> list[BenchCase]:
         """Return the finished cases in the order in which they were planned.
@@ -81,6 +80,9 @@ class BenchFolder:
         name = UNSAFE.sub("-", f"{case.model}-{case.runtime}-{case.precision}-{case.threads}")
         path = self._cases / f"{number:04d}-{name[:100]}.json"
         try:
+            self._cases.mkdir(parents=True, exist_ok=True)
+            if self.asked is not None:
+                self.asked.save(self._request)
             case.save(path)
         except OSError as error:
             raise OutputError(f"{shown(path)} was not written: {error.strerror}; finished cases are kept") from error

@@ -63,10 +63,9 @@ def bench_all(request: BenchRequest, folder: BenchFolder, *, listener: JobListen
     try:
         return bench.run()
     except KeyboardInterrupt:
+        how = f"; go on with: edgewise bench --resume {shown(folder.path)}" if bench.num_done else ""
         raise Interrupted(
-            f"stopped by SIGINT, {bench.num_done} of {len(slots)} cases are kept; "
-            f"go on with: edgewise bench --resume {shown(folder.path)}",
-            SIGINT_EXIT,
+            f"stopped by SIGINT, {bench.num_done} of {len(slots)} cases are kept{how}", SIGINT_EXIT
         ) from None
 
 

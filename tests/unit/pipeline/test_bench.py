@@ -134,7 +134,7 @@ def test_each_case_gets_a_record_and_the_folder_says_what_was_asked(files):
     heard = Heard()
     folder, cases = run(request, heard)
     assert folder.path == Path("runs/bench")
-    assert BenchFolder.open(folder.path).request == request
+    assert BenchFolder.open(folder.path).request == folder.request == request
     assert [case.what for case in cases] == list(files)
     assert BenchFolder.open(folder.path).cases() == cases
     assert [path.name for path in sorted(folder.path.glob("cases/*"))] == [
@@ -186,6 +186,7 @@ def test_ctrl_c_keeps_what_is_finished_and_says_how_to_go_on(files, monkeypatch)
     ) as caught:
         bench_all(folder.request, folder, listener=Heard())
     assert caught.value.exit_code == 130
+    folder = BenchFolder.open(folder.path)
     assert len(bench_all(folder.request, folder, listener=Heard())) == 3
     assert [case.name for (case,) in calls] == ["a.onnx", "b.onnx", "b.onnx", "c.onnx"]
 
@@ -233,9 +234,10 @@ def test_a_larger_model_is_not_tried_where_a_smaller_one_is_hopeless(files, monk
     assert cases[1].left_out == "not tried: mobilenetv4_conv_small_035, which is smaller, takes 20.0 ms"
 
 
-def test_what_does_not_exist_is_refused(files):
+def test_what_does_not_exist_is_refused_and_leaves_nothing(files):
     with pytest.raises(InputError, match=r"'gone.onnx' does not exist; give a model's name"):
         run(request_of("gone.onnx"))
+    assert not Path("runs").exists()
 
 
 # ---- comparing records
