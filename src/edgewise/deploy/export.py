@@ -45,8 +45,23 @@ class Target:
     labels: tuple[str, ...]
     batch: int | None
     """Images that the file takes at once; None = any number."""
+    source_sha256: str
+    """Of the weights before fusing."""
     credits_: Mapping[str, str] = field(default_factory=dict)
     origin: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """The text that travels inside the file."""
+        return describe(
+            model_name=self.model_name,
+            precision=self.precision,
+            labels=self.labels,
+            preprocessing=self.preprocessing,
+            source_sha256=self.source_sha256,
+            origin=self.origin,
+            credits_=self.credits_,
+        )
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
@@ -121,6 +136,7 @@ def export(
         preprocessing=preprocessing,
         labels=tuple(labels),
         batch=_batch(exporter, dynamic_batch, batch),
+        source_sha256=sha256_of_state(model.state_dict()),
         credits_=credits_ or {},
         origin=origin_of(model),
     )
@@ -133,11 +149,18 @@ def export(
     with staged(out_dir) as folder:
         num_classes = _num_classes(model, target)
         path = folder / f"{model_name}{exporter.suffix}"
-        source_sha256 = sha256_of_state(model.state_dict())
-        program = _write(model, path, target, source_sha256, calibration=calibration, timeout_s=timeout_s)
+        program = _write(model, path, target, calibration=calibration, timeout_s=timeout_s)
         record = None
         if verify and not can_run(exporter.runtime):
-            record = verify_structure(path, program, preprocessing=preprocessing, num_classes=num_classes)
+            record = verify_structure(
+                path,
+                program,
+                preprocessing=preprocessing,
+                num_classes=num_classes,
+                model=model,
+                precision=precision,
+                metadata=target.metadata,
+            )
         elif verify:
             record = verify_file(
                 path,
@@ -149,10 +172,12 @@ def export(
                 labelled=labelled,
                 max_drop=max_drop,
                 dynamic_batch=target.batch is None,
+                batch=target.batch,
+                metadata=target.metadata,
             )
         if record is not None and not record.passed:
             raise VerificationError(f"{model_name} as {format} {precision} fails verification: {record.reason}")
-        artifact = _describe_file(path, target, source_sha256, num_classes, record)
+        artifact = _describe_file(path, target, num_classes, record)
         fill(folder, artifact)
     return artifact
 
@@ -181,34 +206,23 @@ def _own_preprocessing(model: nn.Module) -> Preprocessing:
 
 
 def _write(
-    model: nn.Module, path: Path, target: Target, source_sha256: str, *, calibration: Images | None, timeout_s: float
+    model: nn.Module, path: Path, target: Target, *, calibration: Images | None, timeout_s: float
 ) -> ExportedProgram:
     example = torch.zeros(target.batch or 2, *target.input_shape)
     program = capture(fuse(model).cpu().float(), example, dynamic_batch=target.batch is None)
-    metadata = describe(
-        model_name=target.model_name,
-        precision=target.precision,
-        labels=target.labels,
-        preprocessing=target.preprocessing,
-        source_sha256=source_sha256,
-        origin=target.origin,
-        credits_=target.credits_,
-    )
     convert(
         program,
         path,
         format=target.exporter.format,
         precision=target.precision,
-        metadata=metadata,
+        metadata=target.metadata,
         calibration=calibration if target.precision == "int8" else None,
         timeout_s=timeout_s,
     )
     return program
 
 
-def _describe_file(
-    path: Path, target: Target, source_sha256: str, num_classes: int, record: VerificationRecord | None
-) -> Artifact:
+def _describe_file(path: Path, target: Target, num_classes: int, record: VerificationRecord | None) -> Artifact:
     return Artifact(
         format=target.exporter.format,
         precision=target.precision,
@@ -223,7 +237,7 @@ def _describe_file(
         num_classes=num_classes,
         labels=target.labels,
         preprocessing=target.preprocessing,
-        source_sha256=source_sha256,
+        source_sha256=target.source_sha256,
         weights_file_sha256=target.origin.get("weights_file_sha256"),
         weights_source=target.origin.get("weights_source"),
         verification=record,

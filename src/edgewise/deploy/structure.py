@@ -1,60 +1,126 @@
-"""What can be proved of a Core ML package where Core ML does not run: its input, its output and its weights."""
+"""What can be proved of a Core ML package where Core ML does not run: its text, its weights, and what its operators compute."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch import nn
 from torch.export import ExportedProgram
 
+from edgewise.deploy.answers import module_answer, session_answer
+from edgewise.deploy.description import check_description
+from edgewise.deploy.exporters.protocol import ExportOptions
+from edgewise.deploy.exporters.registry import get_exporter
+from edgewise.deploy.inputs import edge_inputs
+from edgewise.deploy.mil_program import MilSession, UnknownOperatorError, load_program
 from edgewise.deploy.runtimes.quiet import quiet
 from edgewise.deploy.runtimes.sdk import one_line
-from edgewise.records.artifact import Preprocessing, VerificationRecord
+from edgewise.deploy.verify import TOLERANCE, compare
+from edgewise.errors import EdgewiseError
+from edgewise.records.artifact import InputCheck, Preprocessing, VerificationRecord
 
+JUDGED_IN_HALF = ("noise", "picture")
+HALF_TOLERANCE = 0.02
+"""Accepted difference of logits, as a share of the largest, where the weights are float16."""
 MIN_WEIGHTS = 64
 """Tensors below are passed over: converters fold scalars and reshape small constants as they like."""
 
 
 def verify_structure(
-    path: Path, program: ExportedProgram, *, preprocessing: Preprocessing, num_classes: int
+    path: Path,
+    program: ExportedProgram,
+    *,
+    preprocessing: Preprocessing,
+    num_classes: int,
+    model: nn.Module | None = None,
+    precision: str = "fp32",
+    metadata: Mapping[str, str] | None = None,
 ) -> VerificationRecord:
-    """Reload the package at ``path`` and compare it with ``program``; nothing is computed.
+    """Reload the package at ``path`` and compare it with ``program``; its operators are computed by torch, not by Core ML.
 
     Args:
         path: the package.
         program: what it was made from.
         preprocessing: tells channels and size of the input.
         num_classes: of the output.
+        model: what gives the right answers; None = the operators are not computed.
+        precision: ``fp32`` is judged as in `verify`; for ``fp16``, the answers may differ by 2 %.
+        metadata: the text that was to travel inside the package; None = none is looked for.
 
     Returns:
-        The record; its kind is ``structure``, and `reason` says what differs.
+        The record; its kind is ``structure``, and `reason` says what differs. It has no checks where an operator has no rule.
     """
+    checks: tuple[InputCheck, ...] = ()
     try:
         with quiet():
-            reason = _difference(path, program, preprocessing, num_classes)
+            loaded = load_program(path)
+            reason = _difference(path, loaded, program, preprocessing, num_classes)
+        if metadata is not None and not reason:
+            check_description(path, get_exporter("mlpackage"), metadata, preprocessing)
+        if model is not None and not reason:
+            checks, reason = _computed(MilSession(loaded), model, preprocessing, precision)
+    except EdgewiseError as error:
+        reason = str(error)
     except Exception as error:  # noqa: BLE001  whatever coremltools raises on this package means that it does not work
         reason = f"coremltools cannot read the package: {one_line(error)}"
     return VerificationRecord(
-        runtime="coreml", kind="structure", passed=not reason, tolerance=0.0, checks=(), batch_sizes=(), reason=reason
+        runtime="coreml",
+        kind="structure",
+        passed=not reason,
+        tolerance=TOLERANCE if checks and precision == "fp32" else 0.0,
+        checks=checks,
+        batch_sizes=(),
+        reason=reason,
     )
 
 
-def _difference(path: Path, program: ExportedProgram, preprocessing: Preprocessing, num_classes: int) -> str:
+def _difference(
+    path: Path, loaded: Any, program: ExportedProgram, preprocessing: Preprocessing, num_classes: int
+) -> str:
     import coremltools as ct
 
-    spec = ct.utils.load_spec(str(path))
-    description = spec.description
+    description = ct.utils.load_spec(str(path)).description
+    names = [each.name for each in (*description.input, *description.output)]
+    wanted_names = [ExportOptions().input_name, ExportOptions().output_name]
+    if names != wanted_names:
+        return f"input and output are called {names}; must be {wanted_names}"
     shapes = [tuple(each.type.multiArrayType.shape)[1:] for each in (*description.input, *description.output)]
     side = preprocessing.img_size
     wanted = [(len(preprocessing.mean), side, side), (num_classes,)]
     if shapes != wanted:
         return f"input and output are {shapes}; must be {wanted}"
-    held = {_fingerprint(value) for value in _constants(spec, path)}
+    held = {_fingerprint(value) for value in _constants(loaded)}
     for name, parameter in _weights(program).items():
         if _fingerprint(parameter) not in held:
             return f"the weights {name} are not in the package as they are in the model"
     return ""
+
+
+def _computed(
+    session: MilSession, model: nn.Module, preprocessing: Preprocessing, precision: str
+) -> tuple[tuple[InputCheck, ...], str]:
+    """Return one check per kind of input, and why the first bad one is bad; nothing where an operator has no rule."""
+    is_exact = precision == "fp32"
+    try:
+        checks, reason = compare(
+            edge_inputs(preprocessing),
+            module_answer(model),
+            session_answer(session, (1,)),
+            model if is_exact else None,
+        )
+    except UnknownOperatorError:
+        return (), ""
+    if not is_exact:
+        bad = [each for each in checks if each.name in JUDGED_IN_HALF and not _is_near(each)]
+        reason = f"{bad[0].name}: logits differ by up to {bad[0].max_abs_diff:.3g}" if bad else ""
+    return checks, reason
+
+
+def _is_near(check: InputCheck) -> bool:
+    return check.max_abs_diff <= HALF_TOLERANCE * check.max_abs_logit
 
 
 def _weights(program: ExportedProgram) -> dict[str, np.ndarray[Any, Any]]:
@@ -73,13 +139,9 @@ def _weights(program: ExportedProgram) -> dict[str, np.ndarray[Any, Any]]:
     return found
 
 
-def _constants(spec: Any, path: Path) -> list[np.ndarray[Any, Any]]:
-    """Return the tensors that the program of ``spec`` holds, which was read from the package at ``path``."""
-    from coremltools.converters.mil.frontend.milproto import load as milproto
-
-    weights = path / "Data" / "com.apple.CoreML" / "weights"
-    program = milproto.load(spec, spec.specificationVersion, str(weights))
-    values = [op.val.val for op in program.functions["main"].find_ops(op_type="const")]
+def _constants(loaded: Any) -> list[np.ndarray[Any, Any]]:
+    """Return the tensors that a package's program holds."""
+    values = [op.val.val for op in loaded.functions["main"].find_ops(op_type="const")]
     return [value for value in values if isinstance(value, np.ndarray) and value.size >= MIN_WEIGHTS]
 
 

@@ -14,6 +14,7 @@ from torch import nn
 
 from edgewise.bench.protocol import Case, measure_cases
 from edgewise.blocks.fuse import fuse
+from edgewise.blocks.state_hash import sha256_of_state
 from edgewise.deploy.artifact_file import load_artifact
 from edgewise.deploy.evaluate import evaluate_file
 from edgewise.deploy.export import export
@@ -24,6 +25,7 @@ from edgewise.deploy.runtimes.registry import RUNTIMES, get_runtime, runtime_for
 from edgewise.deploy.structure import verify_structure
 from edgewise.errors import ConfigError, ExportError, InputError, MissingExtraError
 from edgewise.graph.capture import capture
+from edgewise.records.artifact import Preprocessing
 
 RUNNING = ("openvino", "tflite", "pte", "ncnn")
 """Formats whose runtimes exist here."""
@@ -124,6 +126,20 @@ def test_metadata_travels_inside(made) -> None:
     assert json.loads(text)["author"] == "A. Person"
 
 
+@pytest.mark.parametrize("format_", [*EXPORTERS])
+def test_text_is_read_back_as_it_was_told(made, trained, format_) -> None:
+    _, path = load_artifact(made(format_))
+    text = get_exporter(format_).metadata(path)
+    if format_ == "ncnn":
+        assert text is None
+        return
+    assert text["author"] == "A. Person"
+    assert json.loads(text["names"]) == list(LABELS)
+    assert Preprocessing.model_validate_json(text["preprocessing"]) == PREPROCESSING
+    assert text["source_sha256"] == sha256_of_state(trained.model.state_dict())
+    assert {"version", "license", "precision", "mean", "std", "imgsz"} <= text.keys()
+
+
 @pytest.mark.parametrize("format_", RUNNING)
 def test_sessions_describe_their_input_and_keep_their_answers(made, format_) -> None:
     _, path = load_artifact(made(format_))
@@ -187,7 +203,10 @@ def test_a_core_ml_package_is_compared_by_structure(trained, tmp_path) -> None:
         model_name="tiny",
     )
     assert artifact.files == ("tiny.mlpackage",)
-    assert artifact.verification.kind == "structure"
+    proof = artifact.verification
+    assert proof.kind == "structure"
+    assert {check.name for check in proof.checks} >= {"zeros", "far", "noise", "pixel", "picture"}
+    assert proof.relative_diff < proof.tolerance == 1e-4
     _, path = load_artifact(tmp_path / "out")
     assert load_artifact(path)[0] == artifact
     assert format_of(path) == "mlpackage"

@@ -26,7 +26,7 @@ class OnnxExporter:
     precisions = ("fp32", "int8")
     runtime = "onnxruntime"
     sdks = (Sdk(package="onnxscript", module="onnxscript", install="onnxscript"),)
-    can_batch = batches_by_default = True
+    can_batch = batches_by_default = names_input = True
 
     def export(self, program: ExportedProgram, path: Path, options: ExportOptions) -> None:
         """Write ``program`` to ``path``.
@@ -42,6 +42,12 @@ class OnnxExporter:
                 _convert(program, plain, options)
                 quantise_onnx(plain, path, calibration=options.calibration)
         _finish(path, options.metadata)
+
+    def metadata(self, path: Path) -> dict[str, str]:
+        """Read back the text that the file at ``path`` carries."""
+        import onnx
+
+        return {entry.key: entry.value for entry in onnx.load(path, load_external_data=False).metadata_props}
 
 
 def _convert(program: ExportedProgram, path: Path, options: ExportOptions) -> None:

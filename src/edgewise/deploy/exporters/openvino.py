@@ -22,7 +22,7 @@ class OpenVinoExporter:
     precisions = ("fp32", "bf16", "int8")
     runtime = "openvino"
     sdks = tuple(Sdk(package=name, module=name, install="'edgewise[openvino]'") for name in ("openvino", "nncf"))
-    can_batch = True
+    can_batch = names_input = True
     batches_by_default = False
 
     def export(self, program: ExportedProgram, path: Path, options: ExportOptions) -> None:
@@ -38,6 +38,13 @@ class OpenVinoExporter:
         for key, value in options.metadata.items():
             model.set_rt_info(value, [RT_INFO, key])
         openvino.save_model(model, path, compress_to_fp16=options.precision == "bf16")
+
+    def metadata(self, path: Path) -> dict[str, str]:
+        """Read back the text that the IR at ``path`` carries in our section of its ``rt_info``."""
+        import openvino
+
+        model = openvino.Core().read_model(path)
+        return {key: str(value) for key, value in model.get_rt_info([RT_INFO]).value.items()}
 
 
 def _quantised(model: Any, images: NDArray[np.float32]) -> Any:
