@@ -9,6 +9,7 @@ from unittest import mock
 
 from edgewise.deploy import export as export_module
 from edgewise.deploy.export import export
+from edgewise.deploy.runtimes.quiet import quiet
 from edgewise.errors import VerificationError
 from tests.seeded_bugs.bug import Bug, Right
 
@@ -22,7 +23,8 @@ def refusal(bug: Bug, right: Right) -> str:
 
     def convert(program: object, path: Path, **job: Any) -> None:
         try:
-            bug.seed(right, path)
+            with quiet():
+                bug.seed(right, path)
         except Exception as error:
             raise RuntimeError(f"{bug.name} could not be seeded") from error
 

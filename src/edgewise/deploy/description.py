@@ -67,21 +67,24 @@ def text_difference(carried: Mapping[str, str], described: Mapping[str, str]) ->
 
 def _first_difference(given: str | None, wanted: str) -> tuple[str, str, str]:
     """Return the first place in which two texts differ, and what stands there; of two JSON lists or objects, the first entry."""
-    try:
-        parts = [_parts(json.loads(each)) for each in (given or "", wanted)]
-    except ValueError:
-        parts = [{}, {}]
-    for key in [*parts[1], *parts[0]] if all(parts) else []:
-        ends = [shown(each[key]) if key in each else "absent" for each in parts]
-        if ends[0] != ends[1]:
-            return f"[{key}]", ends[0], ends[1]
+    given_parts, wanted_parts = _parts(given or ""), _parts(wanted)
+    if given_parts is not None and wanted_parts is not None:
+        for key in [*wanted_parts, *given_parts]:
+            ends = [shown(each[key]) if key in each else "absent" for each in (given_parts, wanted_parts)]
+            if ends[0] != ends[1]:
+                return f"[{key}]", ends[0], ends[1]
     return "", "absent" if given is None else shown(given), shown(wanted)
 
 
-def _parts(content: object) -> dict[object, object]:
+def _parts(text: str) -> dict[object, object] | None:
+    """Return the entries of a JSON list or object; None where ``text`` is neither."""
+    try:
+        content = json.loads(text)
+    except ValueError:
+        return None
     if isinstance(content, list):
         return dict(enumerate(content))
-    return dict(content) if isinstance(content, dict) else {}
+    return dict(content) if isinstance(content, dict) else None
 
 
 def _carried(path: Path, exporter: Exporter) -> Mapping[str, str] | None:

@@ -30,11 +30,11 @@ def edge_inputs(preprocessing: Preprocessing) -> dict[str, Images]:
     generator = np.random.default_rng(0)
     saturated = _saturated(shape, mean, std)
     noise = generator.standard_normal((NUM_NOISE, *shape), np.float32)
-    kinds = {
+    kinds: dict[str, Images] = {
         "zeros": np.zeros((1, *shape), np.float32),
         "ones": np.ones((1, *shape), np.float32),
         "saturated": saturated,
-        "far": FAR * np.concatenate([saturated[:1], noise[:NUM_FAR]]),
+        "far": np.float32(FAR) * np.concatenate([saturated[:1], noise[:NUM_FAR]]),
         "noise": noise,
         "pixel": _pixels(shape, (1 - mean) / std, generator),
     }

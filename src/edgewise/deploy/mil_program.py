@@ -18,7 +18,6 @@ from torch.nn import functional as F
 
 from edgewise.deploy.runtimes.inputs import FileInput
 from edgewise.deploy.runtimes.protocol import Array
-from edgewise.errors import ExportError
 
 Tensor = torch.Tensor
 Given = Mapping[str, Any]
@@ -26,7 +25,7 @@ Given = Mapping[str, Any]
 WEIGHTS = Path("Data", "com.apple.CoreML", "weights")
 
 
-class UnknownOperatorError(ExportError):
+class UnknownOperatorError(LookupError):
     """A program holds an operator that is not in the table."""
 
 
@@ -150,7 +149,9 @@ def _pad(given: Given) -> Tensor:
     mode = str(given["mode"])
     if mode == "constant":
         return F.pad(x, around, value=float(given["constant_val"]))
-    return F.pad(x, around, mode={"reflect": "reflect", "replicate": "replicate"}[mode])
+    if mode not in {"reflect", "replicate"} or any(around[4:]):
+        raise UnknownOperatorError(f"no rule for padding by {mode} of more than the last two axes")
+    return F.pad(x, around[:4], mode=mode)
 
 
 def _matmul(given: Given) -> Tensor:
@@ -193,7 +194,7 @@ def _layer_norm(given: Given) -> Tensor:
 def _split(given: Given) -> tuple[Tensor, ...]:
     x, axis = _tensor(given["x"]), int(given["axis"])
     if "split_sizes" in given:
-        return x.split(_ints(given["split_sizes"]), axis)
+        return torch.split_with_sizes(x, _ints(given["split_sizes"]), axis)
     return x.chunk(int(given["num_splits"]), axis)
 
 

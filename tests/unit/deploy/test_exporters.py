@@ -20,6 +20,7 @@ from edgewise.deploy.evaluate import agreement, evaluate_file
 from edgewise.deploy.exporters.protocol import ExportOptions
 from edgewise.deploy.exporters.registry import EXPORTERS, get_exporter
 from edgewise.deploy.inputs import edge_inputs
+from edgewise.deploy.runtimes.quiet import quiet
 from edgewise.deploy.runtimes.registry import get_runtime
 from edgewise.errors import ExportError, InputError, UnknownNameError
 from edgewise.graph.capture import capture
@@ -67,6 +68,25 @@ def test_pt2_carries_its_metadata(tmp_path):
     with zipfile.ZipFile(tmp_path / "m.pt2") as archive:
         (name,) = [name for name in archive.namelist() if name.endswith("metadata.json")]
         assert json.loads(archive.read(name)) == {"a": "é"}
+
+
+AWKWARD = {
+    "author": "Ann <a@b.c> & 'co' \"x\"",
+    "note": " two\nlines\t ",
+    "empty": "",
+    "number": "007",
+    "flag": "true",
+    "é 🐈": "[1, 2]",
+}
+
+
+@pytest.mark.parametrize("format_", [name for name in EXPORTERS if name != "ncnn"])
+def test_awkward_texts_come_back_as_they_were(tmp_path, format_):
+    path = tmp_path / f"m{EXPORTERS[format_].suffix}"
+    with quiet():
+        EXPORTERS[format_].export(program(dynamic_batch=False), path, ExportOptions(metadata=AWKWARD))
+        found = EXPORTERS[format_].metadata(path)
+    assert {key: found.get(key) for key in AWKWARD} == AWKWARD
 
 
 class Unconvertible(nn.Module):

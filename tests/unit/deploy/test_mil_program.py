@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import re
 from pathlib import Path
 
 import numpy as np
@@ -10,18 +12,20 @@ import torch
 from tests.seeded_bugs.bug import Right
 from tests.seeded_bugs.judge import refusal
 from tests.seeded_bugs.registry import BUGS
-from tests.seeded_bugs.specimen import PREPROCESSING
+from tests.seeded_bugs.specimen import PREPROCESSING, specimen
 from tests.seeded_bugs.subjects import SUBJECTS, right_export
 from torch import nn
 from torch.nn import functional as F
 
 from edgewise.blocks.fuse import fuse
 from edgewise.deploy import mil_program
+from edgewise.deploy.export import export
 from edgewise.deploy.exporters.protocol import ExportOptions
 from edgewise.deploy.exporters.registry import get_exporter
 from edgewise.deploy.mil_program import OPERATORS, MilSession, UnknownOperatorError, load_program
 from edgewise.deploy.runtimes.quiet import quiet
 from edgewise.deploy.structure import verify_structure
+from edgewise.errors import VerificationError
 from edgewise.graph.capture import capture
 
 SIZE = 13
@@ -75,7 +79,6 @@ MODULES = {
     "hard swish": nn.Hardswish(),
     "silu": nn.SiLU(),
     "gelu": nn.GELU(),
-    "gelu by tanh": nn.GELU(approximate="tanh"),
     "tanh": nn.Tanh(),
     "softplus": nn.Softplus(),
     "softmax": nn.Softmax(1),
@@ -112,6 +115,23 @@ def test_operators_compute_what_the_module_does(tmp_path, name) -> None:
     np.testing.assert_allclose(computed(module, tmp_path, images), wanted, rtol=1e-4, atol=1e-5)
 
 
+def test_gelu_by_tanh() -> None:
+    x = torch.linspace(-4, 4, 99)
+    for mode, wanted in (("EXACT", F.gelu(x)), ("TANH_APPROXIMATION", F.gelu(x, approximate="tanh"))):
+        assert torch.equal(OPERATORS["gelu"]({"x": x, "mode": mode}), wanted)
+    by_sigmoid = OPERATORS["gelu"]({"x": x, "mode": "SIGMOID_APPROXIMATION"})
+    np.testing.assert_allclose(by_sigmoid, F.gelu(x), atol=0.03)
+    assert not torch.equal(by_sigmoid, F.gelu(x))
+
+
+def test_a_bug_of_coremltools_is_caught(tmp_path) -> None:
+    """coremltools 9 reads the approximate GELU of torch.export as the exact one, without a word."""
+    model = specimen()
+    model.grouped.act = nn.GELU(approximate="tanh")
+    with pytest.raises(VerificationError, match="fails verification: .*logits differ by up to"):
+        export(model, tmp_path / "out", format="mlpackage", preprocessing=PREPROCESSING)
+
+
 @pytest.fixture(scope="module")
 def right(tmp_path_factory) -> Right:
     return right_export(SUBJECTS["specimen"], "mlpackage", tmp_path_factory.mktemp("right"))
@@ -136,3 +156,19 @@ def test_an_operator_without_a_rule_leaves_the_structure(right, monkeypatch) -> 
     with pytest.raises(UnknownOperatorError, match="no rule for Core ML's operator softmax"):
         session.run([np.zeros((1, 3, 32, 32), np.float32)])
     assert session.inputs[0].shape == (1, 3, 32, 32)
+
+
+def test_half_precision_is_judged_by_its_answers(right, tmp_path) -> None:
+    path = tmp_path / "half.mlpackage"
+    program = capture(fuse(right.model), torch.zeros(1, 3, 32, 32))
+    with quiet():
+        get_exporter("mlpackage").export(program, path, ExportOptions(precision="fp16"))
+    options = {"preprocessing": PREPROCESSING, "num_classes": 16}
+    record = verify_structure(path, program, model=right.model, precision="fp16", **options)
+    assert record.passed, record.reason
+    assert record.checks[4].max_abs_diff > 1e-4 * record.checks[4].max_abs_logit
+    assert not verify_structure(path, program, model=right.model, **options).passed, "it is no fp32"
+    other = copy.deepcopy(right.model)
+    other.expand.act = nn.ReLU()
+    record = verify_structure(path, program, model=other, precision="fp16", **options)
+    assert re.fullmatch(r"noise: logits differ by up to \S+, accepted \S+ in half precision", record.reason)

@@ -15,6 +15,7 @@ from torch import nn
 from edgewise.bench.protocol import Case, measure_cases
 from edgewise.blocks.fuse import fuse
 from edgewise.blocks.state_hash import sha256_of_state
+from edgewise.cli.render import render_artifact
 from edgewise.deploy.artifact_file import load_artifact
 from edgewise.deploy.evaluate import evaluate_file
 from edgewise.deploy.export import export
@@ -193,7 +194,7 @@ def test_a_fixed_batch_is_filled_up(trained, tmp_path) -> None:
         export(trained.model, tmp_path / "two", format="tflite", preprocessing=PREPROCESSING, dynamic_batch=True)
 
 
-def test_a_core_ml_package_is_compared_by_structure(trained, tmp_path) -> None:
+def test_a_core_ml_package_is_compared_by_structure(trained, tmp_path, capsys) -> None:
     artifact = export(
         trained.model,
         tmp_path / "out",
@@ -207,6 +208,10 @@ def test_a_core_ml_package_is_compared_by_structure(trained, tmp_path) -> None:
     assert proof.kind == "structure"
     assert {check.name for check in proof.checks} >= {"zeros", "far", "noise", "pixel", "picture"}
     assert proof.relative_diff < proof.tolerance == 1e-4
+    render_artifact(artifact, tmp_path / "out", as_json=False)
+    shown = capsys.readouterr().out
+    assert "picture" in shown
+    assert "its operators, computed by torch, answer like the model" in shown
     _, path = load_artifact(tmp_path / "out")
     assert load_artifact(path)[0] == artifact
     assert format_of(path) == "mlpackage"
