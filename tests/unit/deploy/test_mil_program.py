@@ -128,7 +128,7 @@ def test_a_bug_of_coremltools_is_caught(tmp_path) -> None:
     """coremltools 9 reads the approximate GELU of torch.export as the exact one, without a word."""
     model = specimen()
     model.grouped.act = nn.GELU(approximate="tanh")
-    with pytest.raises(VerificationError, match="fails verification: .*logits differ by up to"):
+    with pytest.raises(VerificationError, match=r"fails verification: .*logits differ by up to"):
         export(model, tmp_path / "out", format="mlpackage", preprocessing=PREPROCESSING)
 
 
