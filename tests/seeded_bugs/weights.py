@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from tests.seeded_bugs import specimen
-from tests.seeded_bugs.bug import Bug
+from tests.seeded_bugs.bug import Bug, Seed
 from tests.seeded_bugs.modules import norms, of_wrong_model
 from tests.seeded_bugs.onnx_edit import Array, OnnxFile, edited
 from tests.seeded_bugs.subjects import catalogue_model
@@ -42,7 +42,7 @@ def every_weight(file: OnnxFile) -> list[str]:
     return [each.name for each in file.graph.initializer if each.data_type == onnx.TensorProto.FLOAT and each.dims]
 
 
-def _changed(where: Callable[[OnnxFile], onnx.NodeProto], index: int, how: Callable[[Array], Array]):
+def _changed(where: Callable[[OnnxFile], onnx.NodeProto], index: int, how: Callable[[Array], Array]) -> Seed:
     """Return a seed that alters one input (1 = weights, 2 = bias) of one node."""
     return edited(lambda file: file.change(where(file).input[index], how))
 
@@ -77,7 +77,7 @@ def _eight_bits(values: Array) -> Array:
     return (np.round(values / scale) * scale).astype(np.float32)
 
 
-def _all(how: Callable[[Array], Array], *, least_dims: int = 1):
+def _all(how: Callable[[Array], Array], *, least_dims: int = 1) -> Seed:
     """Return a seed that sends all weights of a file through ``how``."""
 
     def change(file: OnnxFile) -> None:
