@@ -29,6 +29,12 @@ def test_every_registered_bug_was_caught(record) -> None:
         assert (row["format"], row["subject"], row["imitates"]) == (bug.format, bug.subject, bug.imitates)
 
 
+def test_the_pages_count_them_rightly() -> None:
+    assert len(BUGS) > 120
+    for page in ("README.md", "docs/deploying.md"):
+        assert "ore than 120 wrong files made on" in (RECORD.parents[1] / page).read_text(encoding="utf-8")
+
+
 def test_no_right_file_of_the_catalogue_was_refused(record) -> None:
     rows = {row["name"]: row for row in record["catalogue"]}
     assert list(rows) == edgewise.list_models()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import re
 import shutil
@@ -48,9 +47,7 @@ def _cut(right: Right, path: Path) -> None:
 
 def two_at_once(right: Right, path: Path) -> None:
     """Convert for a batch of two where one was asked for."""
-    shape = (2, *right.artifact.input.shape[1:])
-    spec = right.artifact.input.model_copy(update={"shape": shape})
-    write(right.model, dataclasses.replace(right, artifact=right.artifact.model_copy(update={"input": spec})), path)
+    write(right.model, right, path, shape=(2, *right.artifact.input.shape[1:]))
 
 
 def _bin_of_another_run(right: Right, path: Path) -> None:

@@ -17,13 +17,18 @@ from tests.seeded_bugs.bug import Right, Seed
 
 
 def write(
-    model: nn.Module, right: Right, path: Path, *, precision: str = "fp32", metadata: dict[str, str] | None = None
+    model: nn.Module,
+    right: Right,
+    path: Path,
+    *,
+    shape: tuple[int | str, ...] | None = None,
+    precision: str = "fp32",
+    metadata: dict[str, str] | None = None,
 ) -> None:
-    """Write ``model`` in the format of ``right``, with its text unless another is given."""
-    shape = right.artifact.input.shape
-    is_dynamic = isinstance(shape[0], str)
-    example = torch.zeros([2 if is_dynamic else shape[0], *shape[1:]])
-    program = capture(fuse(model), example, dynamic_batch=is_dynamic)
+    """Write ``model`` in the format of ``right``, with its input's shape and its text unless others are given."""
+    batch, *sides = shape or right.artifact.input.shape
+    is_dynamic = isinstance(batch, str)
+    program = capture(fuse(model), torch.zeros(2 if is_dynamic else batch, *sides), dynamic_batch=is_dynamic)
     options = ExportOptions(precision=precision, metadata=right.metadata if metadata is None else metadata)
     get_exporter(right.format).export(program, path, options)
 
