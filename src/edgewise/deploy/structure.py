@@ -27,8 +27,8 @@ from edgewise.records.artifact import InputCheck, Preprocessing, VerificationRec
 JUDGED_IN_HALF = ("noise",)
 HALF_TOLERANCE = 0.02
 """Accepted difference of logits, as a share of the largest, where weights are float16; or four times the model's own by that rounding."""
-NEAR = 3e-3
-"""Accepted difference of two tensors' fingerprints, as a share: half precision rounds the largest value, too."""
+NEAR = {"fp32": 1e-5, "fp16": 3e-3}
+"""Accepted difference of two tensors' fingerprints, as a share: half precision rounds all values, the largest too."""
 MIN_WEIGHTS = 64
 """Tensors below are passed over: converters fold scalars and reshape small constants as they like."""
 
@@ -61,7 +61,7 @@ def verify_structure(
     try:
         with quiet():
             loaded = load_program(path)
-            reason = _difference(path, loaded, program, preprocessing, num_classes)
+            reason = _difference(path, loaded, program, preprocessing, num_classes, precision)
         if metadata is not None and not reason:
             check_description(path, get_exporter("mlpackage"), metadata, preprocessing)
         if model is not None and not reason:
@@ -82,7 +82,7 @@ def verify_structure(
 
 
 def _difference(
-    path: Path, loaded: Any, program: ExportedProgram, preprocessing: Preprocessing, num_classes: int
+    path: Path, loaded: Any, program: ExportedProgram, preprocessing: Preprocessing, num_classes: int, precision: str
 ) -> str:
     import coremltools as ct
 
@@ -99,7 +99,7 @@ def _difference(
     held = [_fingerprint(value) for value in _constants(loaded)]
     for name, parameter in _weights(program).items():
         size, spread = _fingerprint(parameter)
-        if not any(other == size and abs(value - spread) <= NEAR * spread for other, value in held):
+        if not any(other == size and abs(value - spread) <= NEAR[precision] * spread for other, value in held):
             return f"the weights {name} are not in the package as they are in the model"
     return ""
 
