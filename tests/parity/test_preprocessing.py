@@ -15,6 +15,7 @@ from PIL import Image, ImageOps
 import edgewise
 from edgewise.data.decode import decode
 from edgewise.data.transforms import EvalTransform
+from edgewise.deploy.pictures import picture_files, prepared_plainly
 from edgewise.models.pretrained import tags_of
 from edgewise.records.artifact import Preprocessing
 
@@ -64,6 +65,15 @@ def pillow(content: bytes) -> Image.Image:
 def mode_of(content: bytes) -> str:
     with Image.open(io.BytesIO(content)) as image:
         return image.mode
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=str)
+def test_what_verification_compares_with_is_timms_preparation(recipe: tuple[int, float, str]) -> None:
+    size, crop_pct, interpolation = recipe
+    files = picture_files(size)
+    ours = prepared_plainly(files, Preprocessing(img_size=size, crop_pct=crop_pct, interpolation=interpolation))
+    expected = torch.stack([theirs(*recipe)(pillow(each)) for each in files]).numpy()
+    assert np.abs(ours - expected).max() <= 1e-5
 
 
 @functools.cache

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from edgewise.train.run_folder import RunFolder
 
 
-STRUCTURE_ONLY = "its input, output and weights are the model's; answers can be checked on macOS alone"
+STRUCTURE_ONLY = "its input, output and weights are the model's; Core ML itself runs on macOS alone"
+COMPUTED_BY_TORCH = "its operators, computed by torch, answer like the model; Core ML itself runs on macOS alone"
 
 
 def render_run(folder: RunFolder, run: RunRecord, *, as_json: bool) -> None:
@@ -150,7 +151,7 @@ def render_artifact(artifact: Artifact, out_dir: Path, *, as_json: bool) -> None
     proof = artifact.verification
     if proof is None:
         return
-    if proof.kind == "structure":
+    if proof.kind == "structure" and not proof.checks:
         out.print(STRUCTURE_ONLY)
         return
     table = new_table("inputs", "count>", "max |Δ|>", "max |logit|>", "same top-1>")
@@ -166,7 +167,7 @@ def render_artifact(artifact: Artifact, out_dir: Path, *, as_json: bool) -> None
     accuracy = ""
     if proof.top1_file is not None:
         accuracy = f"; top-1 {format_percent(proof.top1_file)}, the model's is {format_percent(proof.top1_model)}"
-    out.print(f"verified in {proof.runtime}{accuracy}")
+    out.print(COMPUTED_BY_TORCH if proof.kind == "structure" else f"verified in {proof.runtime}{accuracy}")
     _say_fall(proof)
     _say_layers(artifact)
 
@@ -251,8 +252,10 @@ def render_exports(outcomes: Sequence[Outcome], *, as_json: bool) -> None:
             if each.artifact.layers:
                 out.print(f"{each.format}: {layers_sentence(each.artifact.layers)}", soft_wrap=True)
     proofs = [each.artifact.verification for each in outcomes if each.artifact]
-    if any(proof is not None and proof.kind == "structure" for proof in proofs):
-        out.print(f"weights only: {STRUCTURE_ONLY}", style="dim")
+    for proof in proofs:
+        if proof is not None and proof.kind == "structure":
+            text = f"by operators: {COMPUTED_BY_TORCH}" if proof.checks else f"weights only: {STRUCTURE_ONLY}"
+            out.print(text, style="dim", soft_wrap=True)
     for each in outcomes:
         if each.artifact is None:
             what = "not installed" if each.missing else "failed"
@@ -264,7 +267,7 @@ def _proof(artifact: Artifact) -> tuple[str, str]:
     if proof is None:
         return "", ""
     if proof.kind == "structure":
-        return "weights only", ""
+        return ("by operators", f"{proof.relative_diff or 0:.1g}") if proof.checks else ("weights only", "")
     return proof.runtime, f"{proof.relative_diff or 0:.1g}"
 
 

@@ -47,8 +47,23 @@ class Target:
     labels: tuple[str, ...]
     batch: int | None
     """Images that the file takes at once; None = any number."""
+    source_sha256: str
+    """Of the weights before fusing."""
     credits_: Mapping[str, str] = field(default_factory=dict)
     origin: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """The text that travels inside the file."""
+        return describe(
+            model_name=self.model_name,
+            precision=self.precision,
+            labels=self.labels,
+            preprocessing=self.preprocessing,
+            source_sha256=self.source_sha256,
+            origin=self.origin,
+            credits_=self.credits_,
+        )
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
@@ -131,6 +146,7 @@ def export(
         preprocessing=preprocessing,
         labels=tuple(labels),
         batch=_batch(exporter, dynamic_batch, batch),
+        source_sha256=sha256_of_state(model.state_dict()),
         credits_=credits_ or {},
         origin=origin_of(model),
     )
@@ -147,14 +163,19 @@ def export(
     with staged(out_dir) as folder, tempfile.TemporaryDirectory(prefix="edgewise-work-") as work:
         num_classes = _num_classes(model, target)
         path = folder / f"{model_name}{exporter.suffix}"
-        source_sha256 = sha256_of_state(model.state_dict())
         example = torch.zeros(target.batch or 2, *target.input_shape)
         program = capture(fuse(model).cpu().float(), example, dynamic_batch=target.batch is None)
 
         def judge() -> VerificationRecord:
             if not can_run(exporter.runtime):
                 return verify_structure(
-                    path, program, preprocessing=preprocessing, num_classes=num_classes, precision=precision
+                    path,
+                    program,
+                    preprocessing=preprocessing,
+                    num_classes=num_classes,
+                    model=model,
+                    precision=precision,
+                    metadata=target.metadata,
                 )
             return verify_file(
                 path,
@@ -166,6 +187,8 @@ def export(
                 labelled=labelled,
                 max_drop=max_drop,
                 dynamic_batch=target.batch is None,
+                batch=target.batch,
+                metadata=target.metadata,
             )
 
         write = partial(
@@ -174,7 +197,7 @@ def export(
             path,
             format=exporter.format,
             precision=precision,
-            metadata=_metadata(target, source_sha256),
+            metadata=target.metadata,
             calibration=calibration if precision == "int8" else None,
             work=Path(work) if mixed else None,
             timeout_s=timeout_s,
@@ -191,7 +214,7 @@ def export(
             if not (allow_drop and record.fell_too_far):
                 raise VerificationError(_failure(target, record, mixed=mixed))
             record = record.model_copy(update={"forced": True})
-        artifact = _describe_file(path, target, source_sha256, num_classes, record, layers)
+        artifact = _describe_file(path, target, num_classes, record, layers)
         fill(folder, artifact)
     return artifact
 
@@ -232,22 +255,9 @@ def _own_preprocessing(model: nn.Module) -> Preprocessing:
     return own
 
 
-def _metadata(target: Target, source_sha256: str) -> dict[str, str]:
-    return describe(
-        model_name=target.model_name,
-        precision=target.precision,
-        labels=target.labels,
-        preprocessing=target.preprocessing,
-        source_sha256=source_sha256,
-        origin=target.origin,
-        credits_=target.credits_,
-    )
-
-
 def _describe_file(
     path: Path,
     target: Target,
-    source_sha256: str,
     num_classes: int,
     record: VerificationRecord | None,
     layers: tuple[LayerPrecision, ...],
@@ -266,7 +276,7 @@ def _describe_file(
         num_classes=num_classes,
         labels=target.labels,
         preprocessing=target.preprocessing,
-        source_sha256=source_sha256,
+        source_sha256=target.source_sha256,
         weights_file_sha256=target.origin.get("weights_file_sha256"),
         weights_source=target.origin.get("weights_source"),
         verification=record,

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from edgewise.deploy.answers import Answer, Images, Logits, fixed_batch, module_answer, session_answer
+from edgewise.deploy.description import check_description, check_input_name
+from edgewise.deploy.exporters.registry import get_exporter
 from edgewise.deploy.inputs import edge_inputs
 from edgewise.deploy.runtimes.protocol import RuntimeOptions
 from edgewise.deploy.runtimes.registry import get_runtime
@@ -46,6 +48,8 @@ def verify(
     labelled: Labelled | None = None,
     max_drop: float = 0.01,
     dynamic_batch: bool = True,
+    batch: int | None = None,
+    metadata: Mapping[str, str] | None = None,
     threads: int = 1,
 ) -> VerificationRecord:
     """Reload the file at ``path`` in its runtime and compare it with ``model``.
@@ -53,7 +57,7 @@ def verify(
     fp32 passes when each logit is within 1e-4 of the model's (as a share of the largest of its kind of input; more where
     the model itself rounds more) and top-1 is equal outside ties. Reduced precisions pass when top-1 on labelled images
     falls by at most `max_drop`; without labels, when 98 % of the real images keep their top-1. NaN or infinity on either
-    side fails always.
+    side fails always, and so does a file that says other things of itself than it was told to, or prepares pictures otherwise.
 
     Args:
         path: the exported file.
@@ -65,6 +69,8 @@ def verify(
         labelled: gives batches (images, labels) afresh at each call; used for reduced precisions.
         max_drop: accepted fall of top-1, as a fraction.
         dynamic_batch: whether the file takes any batch size; sizes 1, 2 and 7 are then tried.
+        batch: images that a file takes at once whose batch is not dynamic; None = whatever it says.
+        metadata: the text that was to travel inside the file, as of `metadata.describe`; None = none is looked for.
         threads: threads of the runtime.
 
     Returns:
@@ -88,11 +94,12 @@ def verify(
     try:
         session = get_runtime(runtime).load(path, RuntimeOptions(threads=threads))
         try:
-            fixed = fixed_batch(session)
-            if dynamic_batch and fixed is not None:
-                raise ExportError(f"the file takes {fixed} images a call; it must take any number")
+            _check_batch(fixed_batch(session), "any number" if dynamic_batch else batch)
+            if metadata is not None:
+                check_input_name(session, get_exporter(runtime))
+                check_description(path, get_exporter(runtime), metadata, preprocessing)
             reference, answer = module_answer(model), session_answer(session, batch_sizes)
-            checks, reason = _compare(kinds, reference, answer, model if not reduced else None)
+            checks, reason = compare(kinds, reference, answer, model if not reduced else None)
             if reduced and labelled is not None:
                 paired = _paired(labelled, reference, answer)
         finally:
@@ -117,6 +124,11 @@ def verify(
     )
 
 
+def _check_batch(fixed: int | None, wanted: int | str | None) -> None:
+    if fixed is not None and wanted is not None and fixed != wanted:
+        raise ExportError(f"the file takes {fixed} images a call; it must take {wanted}")
+
+
 def check_judges(precision: str, real: Images | None, labelled: Labelled | None) -> None:
     """Refuse to judge a reduced precision on nothing.
 
@@ -127,7 +139,7 @@ def check_judges(precision: str, real: Images | None, labelled: Labelled | None)
         raise InputError(f"{precision} is judged on labelled images, or else on real ones; give one of the two")
 
 
-def _compare(
+def compare(
     kinds: Mapping[str, Images], reference: Answer, answer: Answer, exact: nn.Module | None
 ) -> tuple[tuple[InputCheck, ...], str]:
     """Return one check per kind of input, and why the first bad one is bad (empty when all are good).
@@ -137,6 +149,9 @@ def _compare(
         reference: the model's logits.
         answer: the file's.
         exact: the model, where the logits decide; its own rounding is looked at where the file is off.
+
+    Raises:
+        ExportError: the numbers of classes differ, or one side answers NaN or infinity.
     """
     checks, reasons = [], []
     for name, images in kinds.items():

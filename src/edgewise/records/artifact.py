@@ -69,7 +69,7 @@ class InputCheck(Record):
     """The comparison on one kind of input."""
 
     name: str
-    """``real``, ``zeros``, ``ones``, ``saturated`` or ``noise``."""
+    """``real``, ``zeros``, ``ones``, ``saturated``, ``far``, ``noise``, ``pixel`` or ``picture``."""
     num_inputs: int
     max_abs_diff: float
     max_abs_logit: float
@@ -81,7 +81,8 @@ class VerificationRecord(Record):
 
     runtime: str
     kind: Literal["answers", "structure"] = "answers"
-    """``structure``: inputs, outputs and weights alone were compared, since the runtime does not exist for this platform."""
+    """``structure``: the runtime does not exist for this platform; inputs, outputs and weights were compared, and, where there are
+    checks, the file's operators as torch computes them."""
     passed: bool
     tolerance: float
     """Accepted `max_abs_diff` as a share of the largest absolute logit; 0 where top-1 decides (int8)."""

@@ -73,7 +73,7 @@ def test_verification_is_on_record(fp32):
     assert record.passed
     assert record.batch_sizes == (1, 2, 7)
     assert {check.name: check.num_inputs for check in record.checks} == {
-        "real": 96, "zeros": 1, "ones": 1, "saturated": 6, "noise": 16, "pixel": 8,
+        "real": 96, "zeros": 1, "ones": 1, "saturated": 5, "far": 4, "noise": 16, "pixel": 8, "picture": 3,
     }  # fmt: skip
     assert all(check.max_abs_diff <= 1e-4 * check.max_abs_logit for check in record.checks)
 

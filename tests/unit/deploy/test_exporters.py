@@ -20,9 +20,11 @@ from edgewise.deploy.evaluate import agreement, evaluate_file
 from edgewise.deploy.exporters.protocol import ExportOptions
 from edgewise.deploy.exporters.registry import EXPORTERS, get_exporter
 from edgewise.deploy.inputs import edge_inputs
+from edgewise.deploy.runtimes.quiet import quiet
 from edgewise.deploy.runtimes.registry import get_runtime
 from edgewise.errors import ExportError, InputError, UnknownNameError
 from edgewise.graph.capture import capture
+from edgewise.records.artifact import Preprocessing
 
 
 def program(*, dynamic_batch: bool) -> torch.export.ExportedProgram:
@@ -69,6 +71,25 @@ def test_pt2_carries_its_metadata(tmp_path):
         assert json.loads(archive.read(name)) == {"a": "é"}
 
 
+AWKWARD = {
+    "author": "Ann <a@b.c> & 'co' \"x\"",
+    "note": " two\nlines\t ",
+    "empty": "",
+    "number": "007",
+    "flag": "true",
+    "é 🐈": "[1, 2]",
+}
+
+
+@pytest.mark.parametrize("format_", [name for name in EXPORTERS if name != "ncnn"])
+def test_awkward_texts_come_back_as_they_were(tmp_path, format_):
+    path = tmp_path / f"m{EXPORTERS[format_].suffix}"
+    with quiet():
+        EXPORTERS[format_].export(program(dynamic_batch=False), path, ExportOptions(metadata=AWKWARD))
+        found = EXPORTERS[format_].metadata(path)
+    assert {key: found.get(key) for key in AWKWARD} == AWKWARD
+
+
 class Unconvertible(nn.Module):
     """An operator that ONNX has no counterpart for."""
 
@@ -99,15 +120,17 @@ def test_job_of_ours_that_fails_ends_with_its_message(tmp_path, monkeypatch):
 def test_edge_inputs_are_what_they_say():
     kinds = edge_inputs(PREPROCESSING)
     assert {name: len(images) for name, images in kinds.items()} == {
-        "zeros": 1, "ones": 1, "saturated": 6, "noise": 16, "pixel": 8,
+        "zeros": 1, "ones": 1, "saturated": 5, "far": 4, "noise": 16, "pixel": 8, "picture": 3,
     }  # fmt: skip
     assert all(images.dtype == np.float32 and images.shape[1:] == (3, 16, 16) for images in kinds.values())
     mean, std = np.array(PREPROCESSING.mean), np.array(PREPROCESSING.std)
-    white, black, red, _, _, far = kinds["saturated"]
+    white, black, red, *_ = kinds["saturated"]
     np.testing.assert_allclose(white[:, 3, 4], (1 - mean) / std, rtol=1e-6)
     np.testing.assert_allclose(black[:, 3, 4], -mean / std, rtol=1e-6)
     np.testing.assert_allclose(red[:, 3, 4], ([1, 0, 0] - mean) / std, rtol=1e-6)
-    np.testing.assert_allclose(far, white * 10, rtol=1e-6)
+    np.testing.assert_allclose(kinds["far"][0], white * 10, rtol=1e-6)
+    np.testing.assert_allclose(kinds["far"][1:], kinds["noise"][:3] * 10, rtol=1e-6)
+    assert "picture" not in edge_inputs(Preprocessing(img_size=16, mean=(0.5,) * 4, std=(0.5,) * 4))
     assert [np.count_nonzero(image[0]) for image in kinds["pixel"]] == [1] * 8
     again = edge_inputs(PREPROCESSING)
     assert all(np.array_equal(kinds[name], again[name]) for name in kinds)

@@ -14,6 +14,8 @@ from torch import nn
 
 from edgewise.bench.protocol import Case, measure_cases
 from edgewise.blocks.fuse import fuse
+from edgewise.blocks.state_hash import sha256_of_state
+from edgewise.cli.render import render_artifact
 from edgewise.deploy.artifact_file import load_artifact
 from edgewise.deploy.evaluate import evaluate_file
 from edgewise.deploy.export import export
@@ -24,6 +26,7 @@ from edgewise.deploy.runtimes.registry import RUNTIMES, get_runtime, runtime_for
 from edgewise.deploy.structure import verify_structure
 from edgewise.errors import ConfigError, ExportError, InputError, MissingExtraError
 from edgewise.graph.capture import capture
+from edgewise.records.artifact import Preprocessing
 
 RUNNING = ("openvino", "tflite", "pte", "ncnn")
 """Formats whose runtimes exist here."""
@@ -124,6 +127,20 @@ def test_metadata_travels_inside(made) -> None:
     assert json.loads(text)["author"] == "A. Person"
 
 
+@pytest.mark.parametrize("format_", [*EXPORTERS])
+def test_text_is_read_back_as_it_was_told(made, trained, format_) -> None:
+    _, path = load_artifact(made(format_))
+    text = get_exporter(format_).metadata(path)
+    if format_ == "ncnn":
+        assert text is None
+        return
+    assert text["author"] == "A. Person"
+    assert json.loads(text["names"]) == list(LABELS)
+    assert Preprocessing.model_validate_json(text["preprocessing"]) == PREPROCESSING
+    assert text["source_sha256"] == sha256_of_state(trained.model.state_dict())
+    assert {"version", "license", "precision", "mean", "std", "imgsz"} <= text.keys()
+
+
 @pytest.mark.parametrize("format_", RUNNING)
 def test_sessions_describe_their_input_and_keep_their_answers(made, format_) -> None:
     _, path = load_artifact(made(format_))
@@ -177,7 +194,7 @@ def test_a_fixed_batch_is_filled_up(trained, tmp_path) -> None:
         export(trained.model, tmp_path / "two", format="tflite", preprocessing=PREPROCESSING, dynamic_batch=True)
 
 
-def test_a_core_ml_package_is_compared_by_structure(trained, tmp_path) -> None:
+def test_a_core_ml_package_is_compared_by_structure(trained, tmp_path, capsys) -> None:
     artifact = export(
         trained.model,
         tmp_path / "out",
@@ -187,7 +204,14 @@ def test_a_core_ml_package_is_compared_by_structure(trained, tmp_path) -> None:
         model_name="tiny",
     )
     assert artifact.files == ("tiny.mlpackage",)
-    assert artifact.verification.kind == "structure"
+    proof = artifact.verification
+    assert proof.kind == "structure"
+    assert {check.name for check in proof.checks} >= {"zeros", "far", "noise", "pixel", "picture"}
+    assert proof.relative_diff < proof.tolerance == 1e-4
+    render_artifact(artifact, tmp_path / "out", as_json=False)
+    shown = capsys.readouterr().out
+    assert "picture" in shown
+    assert "its operators, computed by torch, answer like the model" in shown
     _, path = load_artifact(tmp_path / "out")
     assert load_artifact(path)[0] == artifact
     assert format_of(path) == "mlpackage"

@@ -10,7 +10,7 @@ from torch.export import ExportedProgram
 from edgewise.deploy.exporters.protocol import ExportOptions
 from edgewise.deploy.runtimes.sdk import Sdk
 
-OWN_FIELDS = {"author": "author", "license": "license", "version": "version"}
+OWN_FIELDS = {"author": "author", "license": "license", "version": "versionString"}
 """Metadata that the format has a field for, by the name of ours."""
 
 
@@ -23,6 +23,7 @@ class CoreMlExporter:
     runtime = "coreml"
     sdks = (Sdk(package="coremltools", module="coremltools", install="'edgewise[coreml]'"),)
     can_batch = batches_by_default = False
+    names_input = True
 
     def export(self, program: ExportedProgram, path: Path, options: ExportOptions) -> None:
         """Write ``program`` to the folder ``path``; with int8 weights it computes in fp16, which Apple's neural engine takes."""
@@ -44,10 +45,17 @@ class CoreMlExporter:
         renamed = ct.models.MLModel(spec, weights_dir=model.weights_dir, skip_model_load=True)
         for key, value in options.metadata.items():
             if key in OWN_FIELDS:
-                setattr(renamed, OWN_FIELDS[key], value)
+                setattr(renamed, key, value)
             else:
                 renamed.user_defined_metadata[key] = value
         renamed.save(str(path))
+
+    def metadata(self, path: Path) -> dict[str, str]:
+        """Read back the text that the package at ``path`` carries."""
+        import coremltools as ct
+
+        found = ct.utils.load_spec(str(path)).description.metadata
+        return {key: getattr(found, field) for key, field in OWN_FIELDS.items()} | dict(found.userDefined)
 
 
 def _compressed(model: Any) -> Any:

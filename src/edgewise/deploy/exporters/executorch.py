@@ -25,7 +25,7 @@ class ExecuTorchExporter:
     precisions = ("fp32", "int8")
     runtime = "executorch"
     sdks = tuple(Sdk(package=name, module=name, install="'edgewise[executorch]'") for name in ("executorch", "torchao"))
-    can_batch = batches_by_default = False
+    can_batch = batches_by_default = names_input = False
 
     def export(self, program: ExportedProgram, path: Path, options: ExportOptions) -> None:
         """Write ``program`` to ``path``."""
@@ -40,6 +40,14 @@ class ExecuTorchExporter:
         )
         with path.open("wb") as file:
             lowered.to_executorch().write_to_file(file)
+
+    def metadata(self, path: Path) -> dict[str, str]:
+        """Read back the text that the file at ``path`` carries."""
+        from executorch.runtime import Runtime
+
+        (content,) = Runtime.get().load_program(path).load_method(METADATA).execute([])
+        text: dict[str, str] = json.loads(content)
+        return text
 
 
 def _quantised(program: ExportedProgram, images: NDArray[np.float32]) -> ExportedProgram:

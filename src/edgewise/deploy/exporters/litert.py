@@ -31,7 +31,7 @@ class LiteRtExporter:
         Sdk(package="ai-edge-litert", module="ai_edge_litert", install="'edgewise[litert]'"),
         Sdk(package="ai-edge-quantizer", module="ai_edge_quantizer", install="'edgewise[litert]'"),
     )
-    can_batch = batches_by_default = False
+    can_batch = batches_by_default = names_input = False
 
     def export(self, program: ExportedProgram, path: Path, options: ExportOptions) -> None:
         """Write ``program`` to ``path``.
@@ -52,6 +52,12 @@ class LiteRtExporter:
             _compress(path, num_bits=16 if options.precision == "fp16" else 8)
         with zipfile.ZipFile(path, "a") as archive:
             archive.writestr(METADATA, json.dumps(dict(options.metadata), sort_keys=True, ensure_ascii=False))
+
+    def metadata(self, path: Path) -> dict[str, str]:
+        """Read back the text that the file at ``path`` carries."""
+        with zipfile.ZipFile(path) as archive:
+            text: dict[str, str] = json.loads(archive.read(METADATA))
+        return text
 
 
 def _quantise(path: Path, images: NDArray[np.float32]) -> None:

@@ -30,7 +30,7 @@ class NcnnExporter:
         Sdk(package="pnnx", module="pnnx", install="'edgewise[ncnn]'"),
         Sdk(package="ncnn", module="ncnn", install="'edgewise[ncnn]'"),
     )
-    can_batch = batches_by_default = False
+    can_batch = batches_by_default = names_input = False
 
     def export(self, program: ExportedProgram, path: Path, options: ExportOptions) -> None:
         """Write ``program`` to ``path``, its weights to the `.bin` beside it, for fp16 in half the bytes.
@@ -63,6 +63,10 @@ class NcnnExporter:
                 raise ExportError("pnnx wrote no input layer in0")
             path.write_text(sized, encoding="utf-8")
             path.with_suffix(".bin").write_bytes(weights.read_bytes())
+
+    def metadata(self, path: Path) -> None:  # noqa: ARG002
+        """Say that the format holds none."""
+        return
 
 
 def _pnnx() -> Path:

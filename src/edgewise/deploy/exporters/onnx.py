@@ -30,7 +30,7 @@ class OnnxExporter:
     precisions = ("fp32", "int8", "int8-weights")
     runtime = "onnxruntime"
     sdks = (Sdk(package="onnxscript", module="onnxscript", install="onnxscript"),)
-    can_batch = batches_by_default = True
+    can_batch = batches_by_default = names_input = True
 
     def export(self, program: ExportedProgram, path: Path, options: ExportOptions) -> None:
         """Write ``program`` to ``path``.
@@ -64,6 +64,12 @@ class OnnxExporter:
             raise InputError("sensitivities are measured on real images; none were given")
         with _plain(program, options) as plain:
             return layer_sensitivities(plain, options.work or plain.parent, calibration=options.calibration)
+
+    def metadata(self, path: Path) -> dict[str, str]:
+        """Read back the text that the file at ``path`` carries."""
+        import onnx
+
+        return {entry.key: entry.value for entry in onnx.load(path, load_external_data=False).metadata_props}
 
 
 @contextmanager

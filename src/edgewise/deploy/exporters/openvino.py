@@ -25,7 +25,7 @@ class OpenVinoExporter:
     precisions = ("fp32", "fp16", "bf16", "int8", "int8-weights")
     runtime = "openvino"
     sdks = tuple(Sdk(package=name, module=name, install="'edgewise[openvino]'") for name in ("openvino", "nncf"))
-    can_batch = True
+    can_batch = names_input = True
     batches_by_default = False
 
     def export(self, program: ExportedProgram, path: Path, options: ExportOptions) -> None:
@@ -51,6 +51,13 @@ class OpenVinoExporter:
         model, images = _converted(program), options.calibration_images()
         quantised = _quantised(model, images, corrected=False)
         return layer_sensitivities(model, quantised, openvino_layers(model, program), images)
+
+    def metadata(self, path: Path) -> dict[str, str]:
+        """Read back the text that the IR at ``path`` carries in our section of its ``rt_info``."""
+        import openvino
+
+        model = openvino.Core().read_model(path)
+        return {key: str(value) for key, value in model.get_rt_info([RT_INFO]).value.items()}
 
 
 def _converted(program: ExportedProgram) -> Any:

@@ -82,8 +82,17 @@ class Exporter(Protocol):
         """Whether they do where nobody said, as it costs no speed."""
         ...
 
+    @property
+    def names_input(self) -> bool:
+        """Whether its files call their input by the name of the options; other formats have names of their own, or none."""
+        ...
+
     def export(self, program: ExportedProgram, path: Path, options: ExportOptions) -> None:
         """Write ``program`` to ``path``; called in a process of its own, so SDK errors may pass as they are."""
+        ...
+
+    def metadata(self, path: Path) -> Mapping[str, str] | None:
+        """Read back the text that the file at ``path`` carries; None where the format holds none. SDK errors pass as they are."""
         ...
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from pathlib import Path
 
 import torch
@@ -11,9 +12,12 @@ from torch.export import ExportedProgram
 from edgewise.deploy.exporters.protocol import ExportOptions
 from edgewise.deploy.runtimes.sdk import Sdk
 
+METADATA = "metadata.json"
+"""Name among the archive's extra files."""
+
 
 class TorchExporter:
-    """Writer of ``.pt2`` files, with the metadata in an extra file named ``metadata.json``."""
+    """Writer of ``.pt2`` files, with the metadata in an extra file named `METADATA`."""
 
     format = "pt2"
     suffix = ".pt2"
@@ -21,8 +25,16 @@ class TorchExporter:
     runtime = "torch"
     sdks = (Sdk(package="torch", module="torch", install="torch"),)
     can_batch = batches_by_default = True
+    names_input = False
 
     def export(self, program: ExportedProgram, path: Path, options: ExportOptions) -> None:
         """Write ``program`` to ``path``."""
         metadata = json.dumps(dict(options.metadata), sort_keys=True)
-        torch.export.save(program, path, extra_files={"metadata.json": metadata})
+        torch.export.save(program, path, extra_files={METADATA: metadata})
+
+    def metadata(self, path: Path) -> dict[str, str]:
+        """Read back the text that the file at ``path`` carries."""
+        with zipfile.ZipFile(path) as archive:
+            (name,) = (each for each in archive.namelist() if each.endswith(f"/{METADATA}"))
+            text: dict[str, str] = json.loads(archive.read(name))
+        return text

@@ -15,8 +15,8 @@ from PIL import Image, ImageOps
 FOLDER = Path(__file__).resolve().parent
 
 
-def read_image(path: str, recipe: dict[str, Any]) -> np.ndarray[Any, Any]:
-    """Return a picture as the network's input: (1, C, S, S), float32."""
+def read_image(path: Any, recipe: dict[str, Any]) -> np.ndarray[Any, Any]:
+    """Return a picture, a path or an open file, as the network's input: (1, C, S, S), float32."""
     mode = "L" if len(recipe["mean"]) == 1 else "RGB"
     image = ImageOps.exif_transpose(Image.open(path))
     if image.mode.startswith("I"):  # 16 bits, which Pillow would cut off
