@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from edgewise.bench.protocol import MAX_ALIVE, measure_cases, quick_latency_ms
-from edgewise.errors import BenchError, ConfigError, ExportError, Interrupted, shown
+from edgewise.errors import BenchError, ConfigError, ExportError, InputError, Interrupted, shown
 from edgewise.pipeline.bench_files import Files, LeftOutError, Made
 from edgewise.pipeline.bench_folder import BenchFolder
 from edgewise.pipeline.bench_plan import Slot, plan
@@ -119,14 +119,20 @@ class _Bench:
         self._listener.on_stage(f"Timing {len(made)} case{'s in turns' if len(made) > 1 else ''}")
         try:
             measured = measure_cases([each.case for each in made], progress=self._listener.on_progress)
-        except BenchError as error:
+        except (BenchError, InputError) as error:
+            self._raise_if_given(error, made)
             self._measure_apart(made, error)
             return
         for each, measurement in zip(made, measured, strict=True):
             self._keep(each.slot, each, measurement=measurement)
 
-    def _measure_apart(self, made: Sequence[Made], error: BenchError) -> None:
-        """Measure one by one where a process of the set died: the others are not to be lost with it."""
+    def _raise_if_given(self, error: BenchError | InputError, made: Sequence[Made]) -> None:
+        """Raise an error that is a given file's fault; one of a file that was made here is left out with its reason."""
+        if isinstance(error, InputError) and any(each.slot.is_file for each in made):
+            raise error
+
+    def _measure_apart(self, made: Sequence[Made], error: BenchError | InputError) -> None:
+        """Measure one by one where a process of the set died, or a runtime refused a file: the others are not lost with it."""
         if len(made) == 1:
             self._leave_out(made[0].slot, str(error), made[0])
             return
@@ -134,7 +140,8 @@ class _Bench:
         for each in made:
             try:
                 measurement = measure_cases([each.case], progress=self._listener.on_progress)[0]
-            except BenchError as own:
+            except (BenchError, InputError) as own:
+                self._raise_if_given(own, [each])
                 self._leave_out(each.slot, str(own), each)
             else:
                 self._keep(each.slot, each, measurement=measurement)
@@ -147,10 +154,14 @@ class _Bench:
             return None
         try:
             made = self._files.made(slot, folder)
-            slow = self._over_budget(made)
-        except (LeftOutError, BenchError) as error:
+        except LeftOutError as error:
             self._leave_out(slot, str(error))
             return None
+        try:
+            slow = self._over_budget(made)
+        except (BenchError, InputError) as error:
+            self._raise_if_given(error, [made])
+            slow = str(error)
         if slow:
             self._leave_out(slot, slow, made)
             return None

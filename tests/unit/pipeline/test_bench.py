@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -208,6 +209,29 @@ def test_a_process_that_dies_takes_no_other_case_along(files, monkeypatch):
     assert [bool(case.measurement) for case in cases] == [True, False, True]
     assert cases[1].left_out == "the process measuring 'b.onnx' was killed by SIGSEGV"
     assert heard.messages[0].endswith("the set is measured one by one")
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_a_runtime_that_refuses_a_file_stops_the_bench_only_where_the_file_was_given(files, monkeypatch, given):
+    real, made = bench_job.measure_cases, bench_job.Files.made
+
+    def refusing(cases, **more):
+        if any(case.name == "b.onnx" for case in cases):
+            raise InputError("'b.onnx' cannot be loaded")
+        return real(cases, **more)
+
+    def made_here(self, slot, folder):
+        found = made(self, slot, folder)
+        return replace(found, slot=replace(slot, is_file=given))
+
+    monkeypatch.setattr(bench_job, "measure_cases", refusing)
+    monkeypatch.setattr(bench_job.Files, "made", made_here)
+    if given:
+        with pytest.raises(InputError, match=r"'b.onnx' cannot be loaded"):
+            run(request_of(*files))
+        return
+    _, cases = run(request_of(*files))
+    assert [case.left_out for case in cases] == ["", "'b.onnx' cannot be loaded", ""]
 
 
 def test_when_nothing_can_be_measured_the_first_reason_is_told(files, monkeypatch):
