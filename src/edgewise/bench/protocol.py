@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from edgewise.bench import reference, statistics, worker_process
+from edgewise.bench.limits import check_threads
 from edgewise.bench.schedule import turns
 from edgewise.bench.state import find_step
 from edgewise.bench.verdict import MIN_BLOCKS, Contention, Judgement, judge
@@ -17,7 +18,7 @@ from edgewise.bench.worker_process import WorkerProcess
 from edgewise.deploy.runtimes.formats import check_format, format_of, model_bytes
 from edgewise.deploy.runtimes.registry import get_runtime, runtime_for
 from edgewise.errors import ConfigError
-from edgewise.records.environment import Environment, capture_environment, usable_cores
+from edgewise.records.environment import Environment, capture_environment
 from edgewise.records.measurement import MachineSpeed, Measurement
 
 MAX_ALIVE = 8
@@ -62,8 +63,7 @@ class Case:
             ConfigError: a number is out of range.
             InputError: the runtime is unknown, or the file is missing or not one of the runtime's.
         """
-        if not 1 <= self.threads <= usable_cores():
-            raise ConfigError(f"threads is {self.threads}; accepted: 1 to {usable_cores()}, the cores of this machine")
+        check_threads(self.threads)
         if self.batch < 1:
             raise ConfigError(f"batch is {self.batch}; accepted: 1 or more")
         if self.input_shape is not None and min(self.input_shape, default=0) < 1:

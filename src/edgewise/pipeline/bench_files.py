@@ -10,6 +10,7 @@ from edgewise.deploy.artifact_file import load_artifact
 from edgewise.errors import ExportError, InputError, MissingExtraError, shown
 from edgewise.models.catalogue import CATALOGUE
 from edgewise.pipeline.bench_plan import Slot, has_artifact
+from edgewise.pipeline.bench_ways import ALL
 from edgewise.pipeline.export_job import Exporting, ExportRequest
 from edgewise.pipeline.listener import JobListener
 from edgewise.records.artifact import Artifact
@@ -45,7 +46,7 @@ class Files:
     def __init__(self, request: BenchRequest, listener: JobListener) -> None:
         self._request, self._listener = request, listener
         self._loaded: tuple[str, Exporting] | None = None
-        self._names_precision = len(request.precisions) > 1 or "all" in request.precisions
+        self._names_precision = len(request.precisions) > 1 or ALL in request.precisions
 
     def made(self, slot: Slot, folder: Path) -> Made:
         """Return ``slot`` with its file, exported into ``folder`` where none was given; once for all thread counts.

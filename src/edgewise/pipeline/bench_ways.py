@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from edgewise.bench.limits import check_max_ms, check_threads
 from edgewise.deploy.exporters.registry import EXPORTERS
 from edgewise.deploy.runtimes.registry import RUNTIMES, get_runtime
 from edgewise.errors import ConfigError, MissingExtraError, unknown_name
 from edgewise.models.catalogue import CATALOGUE, list_models
 from edgewise.pipeline.settings import check_img_size
 from edgewise.records.bench import BenchRequest
-from edgewise.records.environment import usable_cores
 
 ALL = "all"
 DEFAULT_RUNTIME = "onnxruntime"
@@ -26,14 +26,13 @@ def check_request(request: BenchRequest) -> None:
         MissingExtraError: a runtime is not installed, or does not exist for this platform.
     """
     for threads in request.threads:
-        if not 1 <= threads <= usable_cores():
-            raise ConfigError(f"threads is {threads}; accepted: 1 to {usable_cores()}, the cores of this machine")
+        check_threads(threads)
     if request.batch < 1:
         raise ConfigError(f"batch is {request.batch}; must be 1 or more")
     if request.img_size is not None:
         check_img_size(request.img_size)
-    if request.max_ms is not None and not 0 < request.max_ms < 1e6:
-        raise ConfigError(f"max_ms is {request.max_ms}; must be above 0 and below 1,000,000 ms")
+    if request.max_ms is not None:
+        check_max_ms(request.max_ms)
     for runtime in request.runtimes:
         available = get_runtime(runtime).availability() if runtime != ALL else None
         if available is not None and not available.ok:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgewise.bench.cache import LatencyCache, LatencyKey
+from edgewise.bench.limits import check_max_ms, check_threads
 from edgewise.bench.protocol import quick_latency_ms
 from edgewise.deploy.export import export
 from edgewise.deploy.runtimes.registry import get_runtime
@@ -20,7 +21,6 @@ from edgewise.models.resolve import ModelSource, resolve
 from edgewise.pipeline.listener import JobListener
 from edgewise.pipeline.network import network_spec
 from edgewise.records.artifact import Preprocessing
-from edgewise.records.environment import usable_cores
 from edgewise.records.run import Candidate, Choice
 from edgewise.report.formatting import format_ms, format_percent
 from edgewise.spec.model import ModelSpec
@@ -52,10 +52,8 @@ class Budget:
             UnknownNameError: no such runtime.
             MissingExtraError: the runtime is not installed.
         """
-        if not 0 < self.max_ms < 1e6:
-            raise ConfigError(f"max_ms is {self.max_ms}; must be above 0 and below 1,000,000 ms")
-        if not 1 <= self.threads <= usable_cores():
-            raise ConfigError(f"threads is {self.threads}; accepted: 1 to {usable_cores()}, the cores of this machine")
+        check_max_ms(self.max_ms)
+        check_threads(self.threads)
         get_runtime(self.runtime)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgewise.bench.limits import check_max_ms
 from edgewise.errors import ConfigError, InputError, OutputError, shown
 from edgewise.models.facts import phones
 from edgewise.pipeline.bench_folder import BenchFolder
@@ -41,8 +42,8 @@ class ParetoRequest:
         """
         if not self.benches:
             raise ConfigError("give the folder of a bench, as in runs/bench; edgewise bench makes one")
-        if self.max_ms is not None and not 0 < self.max_ms < 1e6:
-            raise ConfigError(f"max_ms is {self.max_ms}; must be above 0 and below 1,000,000 ms")
+        if self.max_ms is not None:
+            check_max_ms(self.max_ms)
         if self.min_top1 is not None and not 0 < self.min_top1 < 1:
             raise ConfigError(f"min_top1 is {100 * self.min_top1:g} %; must be above 0 and below 100")
 
