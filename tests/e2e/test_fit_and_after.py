@@ -69,7 +69,7 @@ def test_a_form_that_fails_is_left_out_and_the_run_ends_well(fitted, cli, tmp_pa
 
     monkeypatch.setattr(deployment, "export", export)
     timed = [file.measurement for file in earlier.files]
-    monkeypatch.setattr(deployment, "measure_cases", lambda cases, progress: timed[: len(cases)])
+    monkeypatch.setattr(deployment, "measure_cases", lambda cases, launches, progress: timed[: len(cases)])
     found = cli("fit", "--resume", run, "--json")
     assert found.code == 0
     assert [file["name"] for file in found.json()["files"]] == ["torch", "onnx-fp32"]

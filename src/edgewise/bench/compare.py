@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from edgewise.bench.statistics import ratio_interval
+from edgewise.bench.statistics import launch_medians, ratio_apart, ratio_interval, ratio_side_by_side
 from edgewise.records.measurement import Measurement
 
 Outcome = Literal["faster", "slower", "no difference shown", "not comparable"]
@@ -24,6 +24,10 @@ REMARKS: dict[Basis, str] = {
 
 SMALLEST_DIFFERENCE = 0.01
 """Below this share two medians are never called different: the same file measured twice differs by as much."""
+SMALLEST_OF_ONE_PROCESS = 0.02
+"""The same where fewer than `MIN_LAUNCHES` processes were measured: each has a speed of its own (see `protocol.measure_cases`)."""
+MIN_LAUNCHES = 4
+"""Processes of each side from which the scatter between processes can be told."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,9 +55,20 @@ def compare(a: Measurement, b: Measurement) -> Comparison:
     """Compare ``b`` with ``a``; both names and the figures stand in the text."""
     basis = _basis(a, b)
     first, second = _blocks(a, basis), _blocks(b, basis)
-    ratio = float(np.median(second / first)) if basis == "interleaved" else float(np.median(second) / np.median(first))
-    low, high = ratio_interval(first, second, paired=basis == "interleaved")
-    outcome = _outcome(a, b, ratio, low, high)
+    if min(len(a.launch_sizes), len(b.launch_sizes)) >= MIN_LAUNCHES:
+        smallest = SMALLEST_DIFFERENCE
+        if basis == "interleaved":
+            ratio, low, high = ratio_side_by_side(launch_medians(second / first, a.launch_sizes))
+        else:
+            ratio, low, high = ratio_apart(
+                launch_medians(first, a.launch_sizes), launch_medians(second, b.launch_sizes)
+            )
+    else:
+        smallest = SMALLEST_OF_ONE_PROCESS
+        paired = basis == "interleaved"
+        ratio = float(np.median(second / first) if paired else np.median(second) / np.median(first))
+        low, high = ratio_interval(first, second, paired=paired)
+    outcome = _outcome(a, b, ratio, low, high, smallest)
     figures = f"{ratio - 1:+.1%}, 95 % interval {low - 1:+.1%} to {high - 1:+.1%}{REMARKS[basis]}"
     return Comparison(
         outcome=outcome, ratio=ratio, ci_low=low, ci_high=high, basis=basis, text=_sentence(a, b, outcome, figures)
@@ -74,13 +89,17 @@ def _blocks(of: Measurement, basis: Basis) -> NDArray[np.float64]:
 
 def interleaved(a: Measurement, b: Measurement) -> bool:
     """Say whether the blocks of both were taken in turns: one set shares one environment, to the second."""
-    return a.environment == b.environment and len(a.block_medians_ms) == len(b.block_medians_ms)
+    return (
+        a.environment == b.environment
+        and a.launch_sizes == b.launch_sizes
+        and len(a.block_medians_ms) == len(b.block_medians_ms)
+    )
 
 
-def _outcome(a: Measurement, b: Measurement, ratio: float, low: float, high: float) -> Outcome:
+def _outcome(a: Measurement, b: Measurement, ratio: float, low: float, high: float, smallest: float) -> Outcome:
     if not (a.usable and b.usable):
         return "not comparable"
-    if low <= 1 <= high or abs(ratio - 1) < SMALLEST_DIFFERENCE:
+    if low <= 1 <= high or abs(ratio - 1) < smallest:
         return "no difference shown"
     return "slower" if ratio > 1 else "faster"
 

@@ -1,13 +1,14 @@
-"""How latencies are measured: a fresh pinned process a case, warm-up, blocks taken in turns, a verdict."""
+"""How latencies are measured: fresh pinned processes, several for each case, warm-up, blocks taken in turns, a verdict."""
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from statistics import median
 
 from edgewise.bench import reference, statistics, worker_process
 from edgewise.bench.limits import check_threads
@@ -25,6 +26,8 @@ MAX_ALIVE = 8
 """Workers that live, and take turns, at the same time; each holds its model in memory."""
 MAX_CALLS = 1000
 """Calls in one block at most; all samples are kept, and thousands of calls of a tiny file say no more."""
+LAUNCHES = 6
+"""Processes that a case is measured in, one after the other, unless the caller says otherwise."""
 WARM_UP_S = 2.0
 TIMEOUT_S = 120.0
 
@@ -76,27 +79,42 @@ class Plan:
     """How much to measure.
 
     Attributes:
-        min_blocks: blocks of each case.
+        launches: fresh processes of each case at most, one after the other.
+        min_blocks: blocks of each case, shared out among its launches.
         block_ms: about how long one block lasts; it holds one call at least.
-        max_s_per_case: time after which a case gets no further block.
+        max_s_per_case: time after which a case gets no further block, shared out likewise; starting its processes may take as
+            long again.
         timeout_s: longest time that a worker may take for one answer.
     """
 
+    launches: int = 1
     min_blocks: int = MIN_BLOCKS
     block_ms: float = 20.0
     max_s_per_case: float = 20.0
     timeout_s: float = TIMEOUT_S
 
+    def launches_for(self, start_s: float, num_cases: int) -> int:
+        """Return how often ``num_cases`` are launched when starting them once takes ``start_s``: all starts fit into the time given."""
+        affordable = int(num_cases * self.max_s_per_case / start_s)
+        return max(1, min(self.launches, self.min_blocks, affordable))
+
 
 @dataclass(kw_only=True)
 class Series:
-    """The blocks of one case as they come in."""
+    """The blocks of one case as they come in, launch after launch."""
 
+    launch_sizes: list[int] = field(default_factory=list)
+    load_ms: list[float] = field(default_factory=list)
+    input_shape: tuple[int, ...] = ()
+    peak_rss_bytes: int = 0
+    placement: dict[str, int] | None = None
     samples_ms: list[tuple[float, ...]] = field(default_factory=list)
     reference_ms: list[float] = field(default_factory=list)
-    checksums: list[str] = field(default_factory=list)
+    checksums: list[list[str]] = field(default_factory=list)
+    """Of each launch's outputs: processes may round differently, one process may not."""
     occupancies: list[dict[str, float]] = field(default_factory=list)
     spent_s: float = 0.0
+    """In the launch that runs."""
 
     def contention(self, threads: int) -> Contention:
         """Sum up who had the processor during the blocks."""
@@ -129,19 +147,30 @@ class Bench:
         warm = worker.ask("warm_up", max_s=min(WARM_UP_S, plan.max_s_per_case))
         self._num_calls = min(MAX_CALLS, max(1, round(plan.block_ms / warm["call_ms"])))
 
+    def join(self, series: Series) -> None:
+        """Begin this launch's part of ``series``."""
+        series.launch_sizes.append(0)
+        series.checksums.append([])
+        series.load_ms.append(self.load_ms)
+        series.input_shape = self.input_shape
+        series.spent_s = 0.0
+
     def take_block(self, series: Series) -> None:
         """Time one block and add it to ``series``."""
         started = time.perf_counter()
         block = self._worker.ask("block", num_calls=self._num_calls)
         series.samples_ms.append(tuple(block["samples_ms"]))
         series.reference_ms.append(block["reference_ms"])
-        series.checksums.append(block["checksum"])
+        series.checksums[-1].append(block["checksum"])
+        series.launch_sizes[-1] += 1
         series.occupancies.append(block["occupancy"])
         series.spent_s += time.perf_counter() - started
 
-    def footprint(self) -> dict[str, Any]:
-        """Return the largest resident size of the worker so far, and where its operators run."""
-        return self._worker.ask("footprint")
+    def leave(self, series: Series) -> None:
+        """Add the largest resident size of the worker so far, and where its operators run."""
+        footprint = self._worker.ask("footprint")
+        series.peak_rss_bytes = max(series.peak_rss_bytes, footprint["peak_rss_bytes"])
+        series.placement = footprint["placement"]
 
 
 class BlockCounter:
@@ -166,19 +195,25 @@ class BlockCounter:
 def measure_cases(
     cases: Sequence[Case],
     *,
+    launches: int = LAUNCHES,
     min_blocks: int = MIN_BLOCKS,
     block_ms: float = 20.0,
     max_s_per_case: float = 20.0,
     timeout_s: float = TIMEOUT_S,
     progress: Progress | None = None,
 ) -> list[Measurement]:
-    """Measure ``cases``, up to eight of them in turns, one fresh pinned process each; only one is busy at any time.
+    """Measure ``cases``, up to eight of them in turns, each in fresh pinned processes; only one is busy at any time.
+
+    Where a process's memory comes to lie decides about a percent of its speed for as long as it lives, and the one that is started
+    first tends to be the slowest. So each case is launched several times, each time in the opposite order, and gets a share of its
+    blocks in each (Kalibera and Jones, "Rigorous benchmarking in reasonable time", 2013).
 
     A set in which a case is rejected for what may be a passing disturbance is measured once more, and every record of
     the second try says so.
 
     Args:
         cases: what to measure; the records come back in this order.
+        launches: processes for each case, one after the other; with fewer than three, small differences are not told apart.
         min_blocks: blocks of each case.
         block_ms: about how long one block lasts; the calls in a block are chosen so, one at least.
         max_s_per_case: time after which a case gets no further block; its verdict is then noisy at best.
@@ -189,10 +224,18 @@ def measure_cases(
         InputError: a case cannot be measured as given; nothing was started, or all is stopped again.
         BenchError: a process died or hung; all others are stopped.
     """
+    if launches < 1:
+        raise ConfigError(f"launches is {launches}; accepted: 1 or more")
     for case in cases:
         case.check()
-    plan = Plan(min_blocks=min_blocks, block_ms=block_ms, max_s_per_case=max_s_per_case, timeout_s=timeout_s)
-    counter = BlockCounter(progress, len(cases) * min_blocks)
+    plan = Plan(
+        launches=launches,
+        min_blocks=min_blocks,
+        block_ms=block_ms,
+        max_s_per_case=max_s_per_case,
+        timeout_s=timeout_s,
+    )
+    counter = BlockCounter(progress, len(cases) * plan.min_blocks)
     measurements: list[Measurement] = []
     for start in range(0, len(cases), MAX_ALIVE):
         measurements += _measure_set(cases[start : start + MAX_ALIVE], plan, counter)
@@ -253,68 +296,99 @@ def quick_latency_ms(
     )
     case.check()
     plan = Plan(min_blocks=7, block_ms=10.0, max_s_per_case=1.0)
-    with _started(case, plan) as worker:
-        series = _take_turns([Bench(case, worker, plan)], plan, BlockCounter(None, 0))[0]
+    (series,) = _take_all([case], plan, BlockCounter(None, 0))
     return float(statistics.block_medians(series.samples_ms).min())
 
 
 def _measure_set(cases: Sequence[Case], plan: Plan, counter: BlockCounter) -> list[Measurement]:
     environment = capture_environment()
-    with ExitStack() as stack:
-        benches = [Bench(case, stack.enter_context(_started(case, plan)), plan) for case in cases]
-        taken = _take_turns(benches, plan, counter)
-        judgements = _judge_all(benches, taken, plan)
-        note = _why_again(benches, judgements)
-        if note:
-            counter.expect(len(cases) * plan.min_blocks)
-            taken = _take_turns(benches, plan, counter)
-            judgements = _judge_all(benches, taken, plan)
-        return [
-            _record(bench, series, judgement, note, environment)
-            for bench, series, judgement in zip(benches, taken, judgements, strict=True)
-        ]
+    taken = _take_all(cases, plan, counter)
+    judgements = _judge_all(cases, taken, plan)
+    note = _why_again(cases, judgements)
+    if note:
+        counter.expect(len(cases) * plan.min_blocks)
+        taken = _take_all(cases, plan, counter)
+        judgements = _judge_all(cases, taken, plan)
+    return [
+        _record(case, series, judgement, note, environment)
+        for case, series, judgement in zip(cases, taken, judgements, strict=True)
+    ]
 
 
-def _started(case: Case, plan: Plan) -> WorkerProcess:
-    return WorkerProcess(case.path, case.threads, plan.timeout_s, worker_process.COMMAND)
-
-
-def _take_turns(benches: Sequence[Bench], plan: Plan, counter: BlockCounter) -> list[Series]:
-    """Take the blocks of all ``benches`` in turns: A B C, C B A, A B C and so on."""
-    taken = [Series() for _ in benches]
-    for round_index in range(plan.min_blocks):
-        for bench, series in turns(list(zip(benches, taken, strict=True)), round_index):
-            if round_index == 0 or series.spent_s < plan.max_s_per_case:
-                bench.take_block(series)
-            counter.add()
+def _take_all(cases: Sequence[Case], plan: Plan, counter: BlockCounter) -> list[Series]:
+    """Launch all ``cases`` several times, in the opposite order each time, and take their blocks."""
+    taken = [Series() for _ in cases]
+    launch, launches = 0, plan.launches
+    while launch < launches:
+        with ExitStack() as stack:
+            benches, started = [], time.perf_counter()
+            order = turns(list(zip(cases, taken, strict=True)), launch)
+            for worker, (case, series) in zip(_started([case for case, _ in order], plan, stack), order, strict=True):
+                bench = Bench(case, worker, plan)
+                bench.join(series)
+                benches.append((bench, series))
+            if launch == 0:
+                launches = plan.launches_for(time.perf_counter() - started, len(cases))
+                counter.expect(len(cases) * (launches * math.ceil(plan.min_blocks / launches) - plan.min_blocks))
+            _take_turns(benches, math.ceil(plan.min_blocks / launches), plan.max_s_per_case / launches, counter)
+            for bench, series in benches:
+                bench.leave(series)
+        launch += 1
     return taken
 
 
-def _judge_all(benches: Sequence[Bench], taken: Sequence[Series], plan: Plan) -> list[Judgement]:
+def _take_turns(
+    benches: Sequence[tuple[Bench, Series]], num_rounds: int, max_s_per_case: float, counter: BlockCounter
+) -> None:
+    """Take the blocks of one launch in turns: A B C, C B A, A B C and so on."""
+    for round_index in range(num_rounds):
+        for bench, series in turns(benches, round_index):
+            if round_index == 0 or series.spent_s < max_s_per_case:
+                bench.take_block(series)
+            counter.add()
+
+
+def _started(cases: Sequence[Case], plan: Plan, stack: ExitStack) -> list[WorkerProcess]:
+    """Start a worker for each case, two at a time, and wait until each has imported its runtime."""
+    workers: list[WorkerProcess] = []
+    for at in range(0, len(cases), 2):
+        two = []
+        for case in cases[at : at + 2]:
+            worker = stack.enter_context(WorkerProcess(case.path, case.threads, plan.timeout_s, worker_process.COMMAND))
+            worker.order("get_ready", runtime=case.runtime)
+            two.append(worker)
+        for worker in two:
+            worker.answer("get_ready")
+        workers += two
+    return workers
+
+
+def _judge_all(cases: Sequence[Case], taken: Sequence[Series], plan: Plan) -> list[Judgement]:
     return [
         judge(
             series.samples_ms,
             reference_ms=series.reference_ms,
-            contention=series.contention(bench.case.threads),
+            contention=series.contention(case.threads),
             checksums=series.checksums,
             min_blocks=plan.min_blocks,
+            launch_sizes=series.launch_sizes,
         )
-        for bench, series in zip(benches, taken, strict=True)
+        for case, series in zip(cases, taken, strict=True)
     ]
 
 
-def _why_again(benches: Sequence[Bench], judgements: Sequence[Judgement]) -> str:
-    for bench, judgement in zip(benches, judgements, strict=True):
+def _why_again(cases: Sequence[Case], judgements: Sequence[Judgement]) -> str:
+    for case, judgement in zip(cases, judgements, strict=True):
         if judgement.passing:
-            return f"second try; in the first, {bench.case.name} was rejected ({judgement.reason})"
+            return f"second try; in the first, {case.name} was rejected ({judgement.reason})"
     return ""
 
 
-def _record(bench: Bench, series: Series, judgement: Judgement, note: str, environment: Environment) -> Measurement:
-    case, samples = bench.case, series.samples_ms
+def _record(case: Case, series: Series, judgement: Judgement, note: str, environment: Environment) -> Measurement:
+    samples = series.samples_ms
     latency_ms = statistics.pooled_median(samples)
-    low, high = statistics.median_interval(samples)
-    footprint, step = bench.footprint(), find_step(series.reference_ms)
+    low, high = statistics.median_interval(samples, launch_sizes=series.launch_sizes)
+    step = find_step(series.reference_ms)
     return Measurement(
         name=case.name,
         runtime=case.runtime,
@@ -322,7 +396,7 @@ def _record(bench: Bench, series: Series, judgement: Judgement, note: str, envir
         precision=case.precision,
         threads=case.threads,
         batch=case.batch,
-        input_shape=bench.input_shape,
+        input_shape=series.input_shape,
         latency_ms=latency_ms,
         ci_low_ms=low,
         ci_high_ms=high,
@@ -330,14 +404,15 @@ def _record(bench: Bench, series: Series, judgement: Judgement, note: str, envir
         min_ms=min(min(block) for block in samples),
         images_per_s=case.batch * 1e3 / latency_ms,
         batches_per_s=statistics.calls_per_s(samples),
-        load_ms=bench.load_ms,
-        peak_rss_bytes=footprint["peak_rss_bytes"],
+        load_ms=median(series.load_ms),
+        peak_rss_bytes=series.peak_rss_bytes,
         file_bytes=model_bytes(case.path),
-        placement=footprint["placement"],
+        placement=series.placement,
         verdict=judgement.verdict,
         reason="; ".join(text for text in (judgement.reason, note) if text),
         block_medians_ms=tuple(statistics.block_medians(samples).tolist()),
         samples_ms=tuple(samples),
+        launch_sizes=tuple(series.launch_sizes),
         speed=MachineSpeed(
             kernel=reference.NAME, times_ms=tuple(series.reference_ms), change=step.text if step is not None else ""
         ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -13,6 +14,8 @@ Values = NDArray[np.float64]
 
 MIN_SAMPLES_FOR_P90 = 1024
 RESAMPLES = 1000
+STUDENT_975 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131)
+"""97.5 % quantiles of Student's t for 1, 2, 3 … degrees of freedom."""
 
 
 def block_medians(samples: Samples) -> Values:
@@ -25,10 +28,16 @@ def pooled_median(samples: Samples) -> float:
     return float(np.median(np.concatenate([np.asarray(block, dtype=np.float64) for block in samples])))
 
 
-def median_interval(samples: Samples, *, seed: int = 0) -> tuple[float, float]:
-    """Return the 95 % bootstrap interval of the pooled median, in ms; whole blocks are drawn, not single samples.
+def median_interval(samples: Samples, *, launch_sizes: Sequence[int] = (), seed: int = 0) -> tuple[float, float]:
+    """Return the 95 % bootstrap interval of the pooled median, in ms.
 
-    Samples of one block share the machine's state of that moment; drawing them singly would promise too much.
+    Whole processes are drawn, then whole blocks of each: samples of one block share the machine's state of that moment, and blocks of
+    one process share where its memory lies. Drawing samples singly would promise too much.
+
+    Args:
+        samples: one row a block.
+        launch_sizes: blocks of each process, in order; empty for a single one.
+        seed: of the draws.
     """
     values = np.concatenate([np.asarray(block, dtype=np.float64) for block in samples])
     order = np.argsort(values)
@@ -40,7 +49,48 @@ def median_interval(samples: Samples, *, seed: int = 0) -> tuple[float, float]:
         middle = np.searchsorted(up_to, [(up_to[-1] - 1) // 2, up_to[-1] // 2], side="right")
         return float(values[order[middle]].mean())
 
-    return _bootstrap(len(samples), median, seed)
+    sizes = np.array(launch_sizes or [len(samples)])
+    starts = np.cumsum(sizes) - sizes
+    rng = np.random.default_rng(seed)
+    launches = rng.integers(0, len(sizes), (RESAMPLES, len(sizes)))[:, np.repeat(np.arange(len(sizes)), sizes)]
+    blocks = starts[launches] + (sizes[launches] * rng.random(launches.shape)).astype(np.int64)
+    return _percentiles([median(drawn) for drawn in blocks])
+
+
+def launch_medians(blocks: Values, launch_sizes: Sequence[int]) -> Values:
+    """Return the median over each process's ``blocks``; `launch_sizes` says how many blocks each process has, in order."""
+    return np.array([np.median(part) for part in np.split(blocks, np.cumsum(launch_sizes)[:-1])])
+
+
+def ratio_side_by_side(ratios: Values) -> tuple[float, float, float]:
+    """Return the geometric mean of at least three ratios and its 95 % interval by Student's t.
+
+    Args:
+        ratios: one for each launch; the order in which the two were started alternates, and what that does to the ratio (the same
+            share up in one launch and down in the next) is taken out of the scatter.
+    """
+    groups = [np.log(ratios)[parity::2] for parity in (0, 1)]
+    freedom = len(ratios) - 2
+    variance = sum(float(np.sum((logs - logs.mean()) ** 2)) for logs in groups) / freedom
+    error = math.sqrt(variance * sum(1 / len(logs) for logs in groups)) / 2
+    return _by_student(float(np.mean([logs.mean() for logs in groups])), error, freedom)
+
+
+def ratio_apart(first: Values, second: Values) -> tuple[float, float, float]:
+    """Return ``second / first`` of two series' geometric means and its 95 % interval, by Student's t with the smaller one's freedom.
+
+    Args:
+        first: the level of each process of one series, two at least.
+        second: those of the other.
+    """
+    logs = np.log(first), np.log(second)
+    error = math.sqrt(sum(float(np.var(each, ddof=1)) / len(each) for each in logs))
+    return _by_student(float(logs[1].mean() - logs[0].mean()), error, min(map(len, logs)) - 1)
+
+
+def _by_student(log_ratio: float, error: float, freedom: int) -> tuple[float, float, float]:
+    half = STUDENT_975[min(freedom, len(STUDENT_975)) - 1] * error
+    return math.exp(log_ratio), math.exp(log_ratio - half), math.exp(log_ratio + half)
 
 
 def ratio_interval(first: Values, second: Values, *, paired: bool, seed: int = 0) -> tuple[float, float]:

@@ -77,8 +77,9 @@ def judge(
     *,
     reference_ms: Sequence[float] = (),
     contention: Contention = QUIET,
-    checksums: Sequence[str] = (),
+    checksums: Sequence[Sequence[str]] = (),
     min_blocks: int = MIN_BLOCKS,
+    launch_sizes: Sequence[int] = (),
 ) -> Judgement:
     """Judge a series of blocks.
 
@@ -88,8 +89,9 @@ def judge(
         samples: ms, one row a block.
         reference_ms: of the reference kernel beside each block; empty where it was not timed.
         contention: who had the processor during the blocks.
-        checksums: of the output after each block; the same input must give the same output.
+        checksums: of the output after each block, one row a process; in one process the same input must give the same output.
         min_blocks: blocks below which the series counts as noisy.
+        launch_sizes: blocks of each process; empty for a single one.
     """
     faults = _faults(samples, checksums)
     if faults:
@@ -100,15 +102,15 @@ def judge(
     disturbances = [contention.disturbance()] if contention.disturbance() else []
     if disturbances or (moods and not explained):
         return Judgement("rejected", "; ".join([*disturbances, *moods, *_steps(medians, reference_ms)]), passing=True)
-    noise = [*_steps(medians, reference_ms), *_noise(samples, contention, min_blocks)]
+    noise = [*_steps(medians, reference_ms), *_noise(samples, contention, min_blocks, launch_sizes)]
     return Judgement("noisy", "; ".join(noise)) if noise else Judgement("trusted")
 
 
-def _faults(samples: Samples, checksums: Sequence[str]) -> list[str]:
+def _faults(samples: Samples, checksums: Sequence[Sequence[str]]) -> list[str]:
     faults = []
     if statistics.identical(samples):
         faults.append("all times are identical to the bit")
-    if len(set(checksums)) > 1:
+    if any(len(set(launch)) > 1 for launch in checksums):
         faults.append("the output changed between blocks on the same input")
     return faults
 
@@ -131,9 +133,9 @@ def _steps(medians: Values, reference_ms: Sequence[float]) -> list[str]:
     return [f"the file became {own.text}{beside}"] if own else []
 
 
-def _noise(samples: Samples, contention: Contention, min_blocks: int) -> list[str]:
+def _noise(samples: Samples, contention: Contention, min_blocks: int, launch_sizes: Sequence[int]) -> list[str]:
     noise = [contention.noise()] if contention.noise() else []
-    low, high = statistics.median_interval(samples)
+    low, high = statistics.median_interval(samples, launch_sizes=launch_sizes)
     half_width = (high - low) / 2 / statistics.pooled_median(samples)
     spread = statistics.variation(statistics.block_medians(samples))
     if len(samples) < min_blocks:

@@ -171,10 +171,14 @@ def serve(orders: IO[str], answers: IO[str]) -> None:
         if order["do"] == "quit":
             return
         try:
-            if order["do"] == "load":
-                worker = Worker(order)
-            assert worker is not None
-            answer = _obey(worker, order)
+            if order["do"] == "get_ready":
+                get_runtime(order["runtime"]).sdk.require()
+                answer: Answer = {}
+            else:
+                if order["do"] == "load":
+                    worker = Worker(order)
+                assert worker is not None
+                answer = _obey(worker, order)
         except EdgewiseError as error:
             answer = {"error": str(error), "is_input": isinstance(error, InputError)}
         answers.write(json.dumps(answer) + "\n")

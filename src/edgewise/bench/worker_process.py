@@ -46,12 +46,29 @@ class WorkerProcess:
             InputError: the worker says that what it was given cannot be used.
             BenchError: the worker died, or gave no answer in time.
         """
+        self.order(do, **details)
+        return self.answer(do)
+
+    def order(self, do: str, **details: object) -> None:
+        """Send one order; its `answer` is to be asked for before the next.
+
+        Raises:
+            BenchError: the worker died.
+        """
         assert self._process.stdin is not None
         try:
             self._process.stdin.write((json.dumps({"do": do, **details}) + "\n").encode())
             self._process.stdin.flush()
         except OSError as error:
             raise self._death() from error
+
+    def answer(self, do: str) -> dict[str, Any]:
+        """Wait for the answer to an order.
+
+        Raises:
+            InputError: the worker says that what it was given cannot be used.
+            BenchError: the worker died, or gave no answer in time.
+        """
         try:
             line = self._answers.get(timeout=self._timeout_s)
         except queue.Empty:

@@ -161,6 +161,10 @@ def fit(
     data: Annotated[str | None, typer.Argument(help=Data.__metadata__[0].help)] = None,
     max_ms: Annotated[float | None, typer.Option("--max-ms", help="Latency budget in ms, measured here.")] = None,
     runtime: Runtime = "onnxruntime",
+    formats: Annotated[
+        str | None,
+        typer.Option(help="Formats to deploy: names with commas, or all; by default the runtime's own and onnx."),
+    ] = None,
     threads: Threads = 1,
     model: Model = None,
     models: Annotated[
@@ -217,6 +221,7 @@ def fit(
                 name="fit" if name is None else name,
                 max_ms=max_ms,
                 runtime=runtime,
+                formats=_several(formats) if formats is not None else (),
                 threads=threads,
                 model=model,
                 models=models,
@@ -394,6 +399,9 @@ def bench(
     img_size: ImgSize = None,
     data: BenchData = None,
     max_ms: Annotated[float | None, typer.Option(help="Leave out what takes longer than this.")] = None,
+    launches: Annotated[
+        int | None, typer.Option(help="Fresh processes for each case; by default 6, with --all 2.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="New folder for the records; default runs/bench, numbered.")] = None,
     resume: Annotated[Path | None, typer.Option(help="Go on with the bench in this folder.")] = None,
     json: Json = False,
@@ -410,6 +418,9 @@ def bench(
         folder = BenchFolder.open(resume)
     else:
         asked = _asked(named(what or (), all_=all), runtime, precision, threads, batch, img_size, data, max_ms)
+        asked = asked.model_copy(
+            update={"launches": launches if launches is not None else 2 if all else asked.launches}
+        )
         check_request(asked)
         folder = BenchFolder.create(asked, out)
     with TerminalListener(notes(), quiet=json) as listener:

@@ -43,7 +43,7 @@ def measure_together(request: BenchRequest, *, listener: JobListener, num_cases:
         except LeftOutError as error:
             raise ExportError(str(error)) from error
         listener.on_stage(f"Timing {len(made)} cases in turns")
-        return measure_cases([each.case for each in made], progress=listener.on_progress)
+        return measure_cases([each.case for each in made], launches=request.launches, progress=listener.on_progress)
 
 
 def bench_all(request: BenchRequest, folder: BenchFolder, *, listener: JobListener) -> list[BenchCase]:
@@ -118,13 +118,17 @@ class _Bench:
             return
         self._listener.on_stage(f"Timing {len(made)} case{'s in turns' if len(made) > 1 else ''}")
         try:
-            measured = measure_cases([each.case for each in made], progress=self._listener.on_progress)
+            measured = self._measured(made)
         except (BenchError, InputError) as error:
             self._raise_if_given(error, made)
             self._measure_apart(made, error)
             return
         for each, measurement in zip(made, measured, strict=True):
             self._keep(each.slot, each, measurement=measurement)
+
+    def _measured(self, made: Sequence[Made]) -> list[Measurement]:
+        cases = [each.case for each in made]
+        return measure_cases(cases, launches=self._request.launches, progress=self._listener.on_progress)
 
     def _raise_if_given(self, error: BenchError | InputError, made: Sequence[Made]) -> None:
         """Raise an error that is a given file's fault; one of a file that was made here is left out with its reason."""
@@ -139,7 +143,7 @@ class _Bench:
         self._listener.on_message(f"{error}; the set is measured one by one")
         for each in made:
             try:
-                measurement = measure_cases([each.case], progress=self._listener.on_progress)[0]
+                (measurement,) = self._measured([each])
             except (BenchError, InputError) as own:
                 self._raise_if_given(own, [each])
                 self._leave_out(each.slot, str(own), each)

@@ -29,6 +29,8 @@ def check_request(request: BenchRequest) -> None:
         check_threads(threads)
     if request.batch < 1:
         raise ConfigError(f"batch is {request.batch}; must be 1 or more")
+    if request.launches < 1:
+        raise ConfigError(f"launches is {request.launches}; must be 1 or more")
     if request.img_size is not None:
         check_img_size(request.img_size)
     if request.max_ms is not None:

@@ -15,6 +15,7 @@ from edgewise.data.dataset import Dataset
 from edgewise.deploy.evaluate import Answers, agreement, evaluate_file
 from edgewise.deploy.export import export
 from edgewise.errors import ExportError, OutputError, shown
+from edgewise.pipeline.forms import Form
 from edgewise.pipeline.images import ArrayBatches, array_batches, images_of, spread
 from edgewise.pipeline.listener import JobListener
 from edgewise.pipeline.trained import Trained
@@ -26,8 +27,8 @@ from edgewise.report.mixed import layers_sentence
 
 NUM_CALIBRATION = 256
 NUM_REAL = 256
-FORMS = (("pt2", "fp32", "torch"), ("onnx", "fp32", "onnxruntime"), ("onnx", "int8", "onnxruntime"))
-"""Format, precision and the runtime that answers for it."""
+LAUNCHES = 3
+"""Processes that each file is timed in."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,15 +45,15 @@ class Exported:
 
 
 def export_all(
-    trained: Trained, dataset: Dataset, out_dir: Path, *, max_drop: float, listener: JobListener
+    trained: Trained, dataset: Dataset, out_dir: Path, *, forms: Sequence[Form], max_drop: float, listener: JobListener
 ) -> tuple[Exported, ...]:
     """Export a model in every form, verify each and let it answer the whole validation set.
 
-    Where top-1 of int8 falls too far, its most sensitive layers stay in float. A form that fails its verification nevertheless is
-    said and left out; fp32 ONNX must succeed.
+    Where top-1 of int8 falls too far, its most sensitive layers stay in float if the format can mix. A form that fails its
+    verification nevertheless is said and left out, but for those that are required.
 
     Raises:
-        ExportError: the fp32 ONNX file could not be made or does not answer like the model.
+        ExportError: a required file could not be made or does not answer like the model.
     """
     try:
         out_dir.mkdir(parents=True, exist_ok=True)
@@ -66,34 +67,34 @@ def export_all(
     calibration = images_of(spread(dataset.train, NUM_CALIBRATION), recipe)
     reference = torch_answers(trained, labelled())
     done: list[Exported] = []
-    for format_, precision, runtime in FORMS:
-        name = f"{format_}-{precision}"
-        listener.on_stage(f"Exporting {name}, verifying it in {runtime}")
+    for form in forms:
+        name = form.name
+        listener.on_stage(f"Exporting {name}, verifying it in {form.runtime}")
         try:
             artifact = export(
                 trained.model,
                 out_dir / name,
-                format=format_,
-                precision=precision,
+                format=form.format,
+                precision=form.precision,
                 preprocessing=recipe,
                 labels=trained.labels,
                 model_name=trained.name,
                 real=real,
                 labelled=labelled,
-                calibration=calibration if precision == "int8" else None,
+                calibration=calibration if form.precision == "int8" else None,
                 max_drop=max_drop,
-                mixed=precision == "int8",
+                mixed=form.mixed,
             )
         except ExportError as error:
-            if (format_, precision) == ("onnx", "fp32"):
+            if form.required:
                 raise
             listener.on_message(f"{name} is left out: {error}")
             continue
         path = out_dir / name / artifact.files[0]
-        answers = evaluate_file(path, labelled(), runtime=runtime, threads=usable_cores())
+        answers = evaluate_file(path, labelled(), runtime=form.runtime, threads=usable_cores())
         same = agreement(answers.predicted, reference.predicted)
         done.append(
-            Exported(name=name, path=path, runtime=runtime, artifact=artifact, top1=answers.top1, agreement=same)
+            Exported(name=name, path=path, runtime=form.runtime, artifact=artifact, top1=answers.top1, agreement=same)
         )
         listener.on_result(
             f"{name}: {format_bytes(artifact.file_bytes)}, top-1 {format_percent(answers.top1)}, "
@@ -120,7 +121,7 @@ def measure_all(exported: Sequence[Exported], *, threads: int, listener: JobList
         )
         for each in exported
     ]
-    measurements = measure_cases(cases, progress=listener.on_progress)
+    measurements = measure_cases(cases, launches=LAUNCHES, progress=listener.on_progress)
     return tuple(
         FileResult(
             name="torch" if each.runtime == "torch" else each.name,

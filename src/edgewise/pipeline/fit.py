@@ -16,6 +16,7 @@ from edgewise.models.resolve import resolve
 from edgewise.pipeline.choose import Budget, choose, matching, with_weights
 from edgewise.pipeline.datasets import absolute, open_named
 from edgewise.pipeline.deployment import export_all, measure_all
+from edgewise.pipeline.forms import formats_to_deploy, forms_of
 from edgewise.pipeline.listener import JobListener
 from edgewise.pipeline.reporting import write_run_report
 from edgewise.pipeline.settings import check_img_size, resolve_config
@@ -36,6 +37,8 @@ class FitRequest:
     name: str = "fit"
     max_ms: float | None = None
     runtime: str = "onnxruntime"
+    formats: tuple[str, ...] = ()
+    """Of the files to deploy, as `forms.formats_to_deploy` takes them."""
     threads: int = 1
     """Of the deployed file; training uses all cores."""
     model: str | None = None
@@ -56,7 +59,7 @@ def fit(request: FitRequest, listener: JobListener) -> tuple[RunFolder, RunRecor
 
     Raises:
         InputError: something in the request cannot be used; nothing was written.
-        ExportError: the fp32 file could not be made or does not answer like the model; the trained weights are there.
+        ExportError: the fp32 file of the first format could not be made or does not answer like the model; the trained weights are there.
         TrainingError: the run cannot go on, or a signal stopped it.
     """
     begun = time.monotonic()
@@ -66,6 +69,7 @@ def fit(request: FitRequest, listener: JobListener) -> tuple[RunFolder, RunRecor
     if request.models is not None and (request.max_ms is None or request.model is not None):
         raise ConfigError("models are candidates for a latency budget: they go with max_ms, and without model")
     _budget(request, num_classes=2).check()
+    formats = formats_to_deploy(request.formats, request.runtime)
     if not 0 <= request.max_drop <= 1:
         raise ConfigError(f"max_drop is {request.max_drop}; must be a fraction within 0 and 1")
     if request.overrides.get("weights") and request.max_ms is not None and request.model is None:
@@ -99,13 +103,16 @@ def fit(request: FitRequest, listener: JobListener) -> tuple[RunFolder, RunRecor
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
         choice=choice,
         runtime=request.runtime,
+        formats=formats,
         threads=request.threads,
         max_drop=request.max_drop,
     )
     overrides = dict(request.overrides)
     if request.time_budget_s is not None:
         img_size = request.img_size or resolve(model).img_size
-        reserve = min(deploy_reserve_s(len(dataset.val), img_size), request.time_budget_s / 3)
+        reserve = min(
+            deploy_reserve_s(len(dataset.val), img_size, num_files=len(forms_of(formats))), request.time_budget_s / 3
+        )
         overrides["time_budget_s"] = max(1.0, request.time_budget_s - reserve - (time.monotonic() - begun))
     config = resolve_config(
         model,
@@ -118,13 +125,13 @@ def fit(request: FitRequest, listener: JobListener) -> tuple[RunFolder, RunRecor
     return folder, deploy_run(folder, job, dataset, listener)
 
 
-def deploy_reserve_s(num_val: int, img_size: int) -> float:
+def deploy_reserve_s(num_val: int, img_size: int, num_files: int = 3) -> float:
     """Return the seconds of a time budget to keep for export, verification, timing and the report.
 
-    Three exports, timing and the report take about a minute on 2 cores; about six times the whole validation set is answered, by
-    the model or a file, at under 1 ms an image for decoding and some more for the network.
+    Three exports, timing and the report take about a minute on 2 cores; each file makes the whole validation set be answered about
+    twice, by the model or the file, at under 1 ms an image for decoding and some more for the network.
     """
-    return 75.0 + 6 * num_val * (0.8 + 2.5 * (img_size / 128) ** 2) / 1000
+    return 25.0 * num_files + 2 * num_files * num_val * (0.8 + 2.5 * (img_size / 128) ** 2) / 1000
 
 
 def resume_fit(path: Path, listener: JobListener, data: str | None = None) -> tuple[RunFolder, RunRecord]:
@@ -141,7 +148,8 @@ def resume_fit(path: Path, listener: JobListener, data: str | None = None) -> tu
 def deploy_run(folder: RunFolder, job: Job, dataset: Dataset, listener: JobListener) -> RunRecord:
     """Export, verify, time and report the best weights of a trained run."""
     trained = load_run(folder)
-    exported = export_all(trained, dataset, folder.exports, max_drop=job.max_drop, listener=listener)
+    forms = forms_of(job.formats)
+    exported = export_all(trained, dataset, folder.exports, forms=forms, max_drop=job.max_drop, listener=listener)
     files = measure_all(exported, threads=job.threads, listener=listener)
     listener.on_stage("Writing the report")
     return write_run_report(folder, dataset, trained, files)

@@ -27,6 +27,8 @@ class BenchRequest(Record):
     """Real images, which int8 needs; of a run, its own by default."""
     max_ms: float | None = None
     """Leave out what takes longer than this many ms."""
+    launches: int = 6
+    """Fresh processes of each case."""
 
 
 class Accuracy(Record):

@@ -55,6 +55,8 @@ class Measurement(Record):
     block_medians_ms: tuple[float, ...]
     samples_ms: tuple[tuple[float, ...], ...]
     """Raw samples, one row a block, in the order in which they were taken."""
+    launch_sizes: tuple[int, ...] = ()
+    """Blocks of each process, in order; empty in records of a single one."""
     speed: MachineSpeed | None = None
     """Absent in records made before it was taken."""
     environment: Environment

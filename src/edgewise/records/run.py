@@ -75,6 +75,8 @@ class Job(Record):
     initial_weights: InitialWeights | None = None
     """Absent where training starts from fresh ones."""
     runtime: str = "onnxruntime"
+    formats: tuple[str, ...] = ("onnx",)
+    """Of the files to deploy; the first must succeed."""
     threads: int = 1
     max_drop: float = 0.01
     """Accepted fall of an int8 file's top-1, as a fraction."""

@@ -1,7 +1,8 @@
 """A worker without a clock: ``fake_worker.py LOG MODE`` answers at once, and logs who was busy when.
 
-MODE is ``good``, ``die``, ``hang``, ``changing`` (its output), ``disturbed`` (until the second try), ``busy``, or ``stepping``
-(the machine is twice as fast from the 16th block on).
+MODE is ``good``, ``die``, ``hang``, ``changing`` (its output), ``disturbed`` (for 30 blocks), ``busy``, ``stepping`` (the machine is
+twice as fast from the 16th block on), ``slow`` (to load), or ``moody`` (each process has a speed of its own). Blocks are counted over
+all processes that wrote into LOG.
 """
 
 import json
@@ -14,6 +15,12 @@ from pathlib import Path
 log, mode = Path(sys.argv[1]), sys.argv[2]
 blocks = 0
 name = ""
+
+
+def blocks_before():
+    """Return how many blocks earlier processes of this file have done."""
+    lines = log.read_text().splitlines() if log.exists() else []
+    return lines.count(f"start {name}")
 
 
 def note(text):
@@ -45,8 +52,9 @@ def block(order):
     }
     note(f"end {name}")
     slow = 0.5 if mode == "stepping" and blocks > 15 else 1.0
+    own = 1 + 0.02 * random.Random(os.getpid()).random() if mode == "moody" else 1.0
     return {
-        "samples_ms": [slow * (10 + 0.01 * rng.random()) for _ in range(order["num_calls"])],
+        "samples_ms": [own * slow * (10 + 0.01 * rng.random()) for _ in range(order["num_calls"])],
         "reference_ms": slow * (0.2 + 0.0002 * rng.random()),
         "occupancy": occupancy,
         "checksum": str(blocks if mode == "changing" else 0),
@@ -58,7 +66,9 @@ for line in sys.stdin:
     answer = {}
     if order["do"] == "load":
         name = Path(order["path"]).name
+        blocks = blocks_before()
         note(f"pid {os.getpid()}")
+        time.sleep(0.4 if mode == "slow" else 0.0)
         answer = {"load_ms": 1.0, "input_shape": [order["batch"], 8]}
     elif order["do"] == "warm_up":
         answer = {"call_ms": 4.0, "stable": True}

@@ -8,7 +8,7 @@ from edgewise.records.measurement import MachineSpeed, Measurement
 ENVIRONMENT = capture_environment()
 
 
-def measurement(name, medians, *, verdict="trusted", reason="", environment=ENVIRONMENT):
+def measurement(name, medians, *, verdict="trusted", reason="", environment=ENVIRONMENT, launch_sizes=()):
     medians = tuple(float(value) for value in medians)
     middle = float(np.median(medians))
     return Measurement(
@@ -32,6 +32,7 @@ def measurement(name, medians, *, verdict="trusted", reason="", environment=ENVI
         reason=reason,
         block_medians_ms=medians,
         samples_ms=tuple((value,) for value in medians),
+        launch_sizes=launch_sizes,
         environment=environment,
     )
 
@@ -42,6 +43,43 @@ def pair(seed, factor, noise=0.01):
     mood = 1 + np.cumsum(0.02 * rng.standard_normal(30))
     a, b = (10 * mood * (1 + noise * rng.standard_normal(30)) for _ in range(2))
     return measurement("a.onnx", a), measurement("b.onnx", factor * b)
+
+
+def moody_pair(seed, factor, launches, environments=(ENVIRONMENT, ENVIRONMENT)):
+    """Processes with a speed of their own, of which the one started first is 2 % slower; the order of starts alternates."""
+    rng = np.random.default_rng(seed)
+    sizes = (30 // launches,) * launches
+    series = []
+    for place in (0, 1):
+        first = np.array([0.02 * (launch % 2 == place) for launch in range(launches)])
+        own = np.repeat(1 + first + 0.006 * rng.standard_normal(launches), sizes[0])
+        series.append(10 * own * (1 + 0.01 * rng.standard_normal(30)))
+    a, b = (
+        measurement(name, values, launch_sizes=sizes, environment=environment)
+        for name, values, environment in zip("ab", (series[0], factor * series[1]), environments, strict=True)
+    )
+    return a, b
+
+
+def outcomes(*settings, **more):
+    return [compare(*moody_pair(seed, *settings, **more)).outcome for seed in range(100)]
+
+
+def test_what_differs_between_processes_raises_no_alarm_and_hides_no_3_percent():
+    assert sum(outcome != "no difference shown" for outcome in outcomes(1.0, 6)) <= 5
+    assert outcomes(1.03, 6).count("slower") >= 95
+
+
+def test_apart_processes_count_too():
+    later = ENVIRONMENT.model_copy(update={"captured_at": "2001-01-01T00:00:00+00:00"})
+    assert sum(outcome != "no difference shown" for outcome in outcomes(1.0, 6, environments=(ENVIRONMENT, later))) <= 5
+    assert outcomes(1.05, 6, environments=(ENVIRONMENT, later)).count("slower") >= 95
+
+
+def test_one_process_each_never_shows_a_difference_below_2_percent():
+    one = compare(measurement("a", np.full(30, 10.0)), measurement("b", np.full(30, 10.19)))
+    assert (one.outcome, one.ratio) == ("no difference shown", pytest.approx(1.019))
+    assert compare(measurement("a", np.full(30, 10.0)), measurement("b", np.full(30, 10.21))).outcome == "slower"
 
 
 def test_the_same_thing_twice_raises_an_alarm_in_at_most_five_of_a_hundred():

@@ -65,13 +65,39 @@ def test_turns_alternate():
 def test_blocks_are_interleaved_and_only_one_worker_is_busy(fake, tiny_onnx):
     log = fake("good")
     done = []
-    measured = measure_cases(cases(tiny_onnx, "abc"), min_blocks=4, progress=lambda *now: done.append(now))
+    three = cases(tiny_onnx, "abc")
+    measured = measure_cases(three, launches=1, min_blocks=4, progress=lambda *now: done.append(now))
     events = [line.split() for line in log.read_text().splitlines() if not line.startswith("pid")]
     assert "".join(name for kind, name in events if kind == "start") == "abccbaabccba"
     assert [kind for kind, _ in events] == ["start", "end"] * 12
     assert [one.name for one in measured] == ["a", "b", "c"]
     assert done == [(i + 1, 12) for i in range(12)]
     assert_gone(log, 3)
+
+
+def test_each_launch_starts_fresh_processes_in_the_opposite_order(fake, tiny_onnx):
+    log = fake("good")
+    done = []
+    a, b = measure_cases(cases(tiny_onnx, "ab"), launches=3, min_blocks=7, progress=lambda *now: done.append(now))
+    lines = log.read_text().splitlines()
+    assert "".join(line[-1] for line in lines if line.startswith("start")) == "abbaab" + "baabba" + "abbaab"
+    assert len(set(pids(log))) == 6
+    assert a.launch_sizes == b.launch_sizes == (3, 3, 3)
+    assert done[-1] == (18, 18)
+    assert_gone(log, 6)
+
+
+def test_slow_starters_are_launched_less_often(fake, tiny_onnx):
+    fake("slow")
+    (one,) = measure_cases(cases(tiny_onnx, "a"), launches=6, min_blocks=6, max_s_per_case=1.4)
+    assert len(one.launch_sizes) in (2, 3)
+    assert sum(one.launch_sizes) == 6
+
+
+def test_the_interval_covers_what_differs_between_processes(fake, tiny_onnx):
+    fake("moody")
+    one_process, several = (measure_cases(cases(tiny_onnx, "a"), launches=n)[0] for n in (1, 6))
+    assert several.ci_high_ms - several.ci_low_ms > 5 * (one_process.ci_high_ms - one_process.ci_low_ms)
 
 
 def test_calls_of_a_block_follow_its_length(fake, tiny_onnx):
@@ -95,7 +121,7 @@ def test_a_record_is_filled_from_its_samples(fake, tiny_onnx):
 
 def test_many_cases_go_in_sets_of_eight(fake, tiny_onnx):
     log = fake("good")
-    measured = measure_cases(cases(tiny_onnx, "abcdefghij"), min_blocks=2)
+    measured = measure_cases(cases(tiny_onnx, "abcdefghij"), launches=1, min_blocks=2)
     starts = "".join(line[-1] for line in log.read_text().splitlines() if line.startswith("start"))
     assert starts == "abcdefghhgfedcba" + "ijji"
     assert len(measured) == 10
@@ -185,6 +211,7 @@ def test_what_cannot_be_measured_is_refused_before_any_start(fake, tiny_onnx, ch
 
 def test_a_real_onnx_file_end_to_end(tiny_onnx):
     one = measure_file(tiny_onnx, batch=3)
+    assert one.launch_sizes == (5,) * 6
     assert (one.runtime, one.format, one.threads, one.batch, one.input_shape) == ("onnxruntime", "onnx", 1, 3, (3, 8))
     assert len(one.samples_ms) == len(one.block_medians_ms) == 30
     assert 0 < one.min_ms <= one.ci_low_ms <= one.latency_ms <= one.ci_high_ms
@@ -200,7 +227,7 @@ def test_a_real_pt2_file_end_to_end(tmp_path):
     batch = torch.export.Dim("batch")
     torch.export.save(torch.export.export(model, (torch.ones(2, 8),), dynamic_shapes=({0: batch},)), path)
     case = Case(name="t", path=path, runtime="torch", format="pt2", precision="fp32", batch=5)
-    (one,) = measure_cases([case], min_blocks=3, block_ms=2.0)
+    (one,) = measure_cases([case], launches=1, min_blocks=3, block_ms=2.0)
     assert (one.runtime, one.input_shape, len(one.samples_ms)) == ("torch", (5, 8), 3)
     assert one.min_ms > 0
 
@@ -246,6 +273,6 @@ def test_throughput_and_placement_are_recorded(fake, tiny_onnx):
 
 
 def test_a_real_worker_times_the_reference_kernel(tiny_onnx):
-    measured = measure_file(tiny_onnx)
+    (measured,) = measure_cases(cases(tiny_onnx, "a"), launches=1)
     assert all(0.001 < each < 1000 for each in measured.speed.times_ms)
     assert measured.placement is None, "ONNX Runtime does not tell"

@@ -12,7 +12,7 @@ def series(*levels, spread=0.004, blocks=30, calls=5, seed=0):
 
 
 def test_a_quiet_series_is_trusted_without_a_reason():
-    judgement = judge(series(10.0), checksums=["a"] * 30)
+    judgement = judge(series(10.0), checksums=[["a"] * 15, ["b"] * 15], launch_sizes=(15, 15))
     assert (judgement.verdict, judgement.reason) == ("trusted", "")
 
 
@@ -57,7 +57,7 @@ def test_identical_times_are_rejected_for_good():
 
 
 def test_a_changed_output_is_rejected_for_good():
-    judgement = judge(series(10.0), checksums=["a"] * 29 + ["b"])
+    judgement = judge(series(10.0), checksums=[["a"] * 29 + ["b"]])
     assert (judgement.verdict, judgement.passing) == ("rejected", False)
     assert judgement.reason == "the output changed between blocks on the same input"
 

@@ -165,7 +165,7 @@ def test_every_format_is_timed(made, format_) -> None:
     case = Case(
         name=format_, path=path, runtime=runtime, format=format_, precision="fp32", input_shape=(1, 3, SIZE, SIZE)
     )
-    (measured,) = measure_cases([case], min_blocks=3, block_ms=2.0, max_s_per_case=2.0)
+    (measured,) = measure_cases([case], launches=1, min_blocks=3, block_ms=2.0, max_s_per_case=2.0)
     assert measured.latency_ms > 0
     assert (measured.runtime, measured.file_bytes) == (runtime, artifact.file_bytes)
 
