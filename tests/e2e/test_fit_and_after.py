@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from edgewise.errors import VerificationError
-from edgewise.pipeline import deployment
+from edgewise.errors import OutputError, VerificationError
+from edgewise.pipeline import deployment, fit
 from edgewise.records.artifact import Artifact
-from edgewise.records.run import RunRecord
+from edgewise.records.run import Job, RunRecord
 from edgewise.train.config import load_config
 
 FILES = (
@@ -91,6 +91,37 @@ def test_fp32_onnx_must_succeed(fitted, cli, tmp_path, monkeypatch) -> None:
     assert found.error_line == "error: the onnx file differs"
     assert not (run / "run.json").exists()
     assert (run / "weights" / "best.safetensors").is_file()
+
+
+def test_fit_deploys_to_the_formats_of_its_job(fitted, cli, tmp_path) -> None:
+    run = tmp_path / "fit"
+    shutil.copytree(fitted.run, run, ignore=shutil.ignore_patterns("export", "report.html", "run.json"))
+    job = Job.load(run / "job.json")
+    assert job.formats == ("onnx",)
+    job.model_copy(update={"formats": ("ncnn", "onnx")}).save(run / "job.json")
+    found = cli("fit", "--resume", run, "--json")
+    assert found.code == 0
+    files = {file["name"]: file for file in found.json()["files"]}
+    assert list(files) == ["torch", "ncnn-fp32", "onnx-fp32", "onnx-int8"]
+    assert files["ncnn-fp32"]["agreement"] == 1.0
+    assert files["ncnn-fp32"]["measurement"]["runtime"] == "ncnn"
+    assert files["ncnn-fp32"]["measurement"]["launch_sizes"] == [10, 10, 10]
+
+
+def test_fit_takes_the_formats_that_are_asked_for(fitted, cli, tmp_path, monkeypatch) -> None:
+    jobs = []
+
+    def start(folder: object, job: Job, *_: object) -> None:
+        jobs.append(job)
+        raise OutputError("enough")
+
+    monkeypatch.setattr(fit, "start", start)
+    cli("fit", fitted.data, "--project", tmp_path, "--formats", "openvino, litert")
+    cli("fit", fitted.data, "--project", tmp_path, "--model", "mobilenetv4_conv_small", "--runtime", "openvino")
+    assert [job.formats for job in jobs] == [("openvino", "tflite"), ("openvino", "onnx")]
+    found = cli("fit", fitted.data, "--project", tmp_path, "--formats", "openvin")
+    assert (found.code, found.error_line[:41]) == (2, "error: unknown format 'openvin'; did you ")
+    assert len(jobs) == 2
 
 
 def test_report_is_written_anew(fitted, cli, tmp_path) -> None:
