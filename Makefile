@@ -12,7 +12,7 @@ TRASHNET_ARGS ?= --max-ms 2 --img-size 128 --time-budget 20m
 CIFAR_ARGS ?= --model mobilenetv4_conv_small --width-mult 0.5 --img-size 32 --time-budget 10m
 
 .DEFAULT_GOAL := help
-.PHONY: help setup quickstart test lint format clean docs bench-zoo bench-build bench-compile bench-battery bench-matrix bench-protocol bench-best bench-bugs \
+.PHONY: help setup quickstart test lint format clean docs bench-zoo bench-build bench-compile bench-battery bench-matrix bench-protocol bench-best bench-int8 bench-bugs \
 	bench-startup bench-step bench-quickstart bench-trashnet bench-cifar bench-import
 
 help: ## list the targets
@@ -64,11 +64,14 @@ bench-compile: $(STAMP) ## every model through torch.compile and strict torch.ex
 bench-battery: $(STAMP) ## wall time of the battery over every model, about 8 minutes
 	$(BIN)/python benchmarks/battery.py
 
-bench-protocol: $(STAMP) ## how far the bench can be trusted, about 20 minutes on a quiet machine
+bench-protocol: $(STAMP) ## how far the bench can be trusted, about 30 minutes on a quiet machine
 	$(BIN)/python benchmarks/bench_protocol.py
 
 bench-best: $(STAMP) ## our files against timm's own export, sixteen models; DATA=trashnet.tar
 	$(BIN)/python benchmarks/best_form.py --data $(DATA)
+
+bench-int8: $(STAMP) ## int8 accuracy of trained models in every format, about 2 hours; CIFAR10=… TRASHNET=…
+	$(BIN)/python benchmarks/int8_table.py $(if $(CIFAR10),--cifar10 '$(CIFAR10)') $(if $(TRASHNET),--trashnet '$(TRASHNET)')
 
 bench-matrix: $(STAMP) ## every family in every export format, about 20 minutes
 	$(BIN)/python benchmarks/export_matrix.py
