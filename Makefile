@@ -7,6 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SOURCES := src tests benchmarks scripts
 PYTEST_ARGS ?=
+ALONE := tests/unit/bench tests/unit/cli tests/unit/data tests/unit/pipeline tests/unit/train tests/e2e
 DATA ?=
 TRASHNET_ARGS ?= --max-ms 2 --img-size 128 --time-budget 20m
 CIFAR_ARGS ?= --model mobilenetv4_conv_small --width-mult 0.5 --img-size 32 --time-budget 10m
@@ -35,8 +36,8 @@ quickstart: $(STAMP) ## train, export, verify, measure and report a small model 
 test: $(STAMP) ## run all tests
 	@scripts/install_test_packages.sh || true
 	@# what only computes shares the cores; what holds a clock or kills processes has them to itself
-	@$(BIN)/python -m pytest -n 2 --dist worksteal tests/battery tests/parity tests/facts tests/property $(PYTEST_ARGS)
-	@$(BIN)/python -m pytest tests/unit tests/e2e $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist worksteal tests $(ALONE:%=--ignore=%) $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest $(ALONE) $(PYTEST_ARGS)
 
 lint: $(STAMP) ## style, types, floors, spelling
 	$(BIN)/ruff check $(SOURCES)
