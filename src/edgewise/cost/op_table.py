@@ -1,225 +1,372 @@
-"""The operator table: what one call of each operator costs.
+"""The operator table: of what kind each operator is, and how many multiply-accumulates one call of it does.
 
-An operator is *ruled* (a function gives its multiply-accumulates), *declared free* (it multiplies nothing that the field counts)
-or *unknown*; unknown ones are listed in the report, never counted as 0.
+An operator of a kind that multiplies has a rule; those of the other kinds multiply nothing that the field counts, and cost what
+they move. Operators that stand nowhere here are *unknown*: they are listed in the report, never counted as 0.
+
+Names are those that torch's dispatcher sees in a forward pass without gradients (`graph.trace`): `F.linear` is there an ``addmm`` or
+``mm``, an einsum or a matmul is ``bmm``, and attention is one operator on a CPU and two ``bmm`` with a softmax on meta.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
+from typing import Final
 
-Shape = tuple[int, ...]
-Rule = Callable[[Sequence[Shape], Shape], int]
+from edgewise.graph.trace import Call
+from edgewise.records.cost import OpKind
 
-
-def conv_macs(inputs: Sequence[Shape], output: Shape) -> int:
-    """Return output elements x weights per output channel; padding is counted as if it held data, as everyone does."""
-    weight = inputs[1]
-    return math.prod(output) * math.prod(weight[1:])
+Rule = Callable[[Call], int]
 
 
-def conv_transpose_macs(inputs: Sequence[Shape], _output: Shape) -> int:
-    """Return input elements x weights per input channel."""
-    return math.prod(inputs[0]) * math.prod(inputs[1][1:])
+def conv_macs(call: Call) -> int:
+    """Return output elements x weights per output channel; padding is counted as if it held data, as everyone does.
+
+    Transposed: input elements x weights per input channel.
+    """
+    image, weight = call.inputs[0], call.inputs[1]
+    far_end = image if _is_transposed(call) else call.outputs[0]
+    return far_end.numel * math.prod(weight.shape[1:])
 
 
-def linear_macs(inputs: Sequence[Shape], output: Shape) -> int:
-    """Return output elements x input features."""
-    return math.prod(output) * inputs[0][-1]
+def matmul_macs(call: Call) -> int:
+    """Return output elements x contracted length of ``a @ b``, for any batch dimensions."""
+    return call.outputs[0].numel * call.inputs[0].shape[-1]
 
 
-def matmul_macs(inputs: Sequence[Shape], output: Shape) -> int:
-    """Return output elements x contracted length, for any batch dimensions."""
-    return math.prod(output) * inputs[0][-1]
+def linear_macs(call: Call) -> int:
+    """Return output elements x input features of ``a @ weight.T``."""
+    return call.outputs[0].numel * call.inputs[0].shape[-1]
 
 
-def addmm_macs(inputs: Sequence[Shape], output: Shape) -> int:
-    """Return output elements x contracted length of ``bias + a @ b``."""
-    return math.prod(output) * inputs[1][-1]
+def addmm_macs(call: Call) -> int:
+    """Return output elements x contracted length of ``c + a @ b``."""
+    return call.outputs[0].numel * call.inputs[1].shape[-1]
 
 
-def attention_macs(inputs: Sequence[Shape], output: Shape) -> int:
+def attention_macs(call: Call) -> int:
     """Return both matmuls of scaled dot-product attention on (…, L, k), (…, M, k), (…, M, v)."""
-    query, key = inputs[0], inputs[1]
-    num_keys = key[-2]
-    return math.prod(output) * num_keys + math.prod(query[:-1]) * query[-1] * num_keys
+    query, key, value = call.inputs[:3]
+    return query.numel * key.shape[-2] + math.prod(query.shape[:-1]) * key.shape[-2] * value.shape[-1]
 
 
-def output_elements(_inputs: Sequence[Shape], output: Shape) -> int:
-    """Return the elements that an operator writes."""
-    return math.prod(output)
+def attention_elements(call: Call) -> int:
+    """Return what both matmuls of attention write: the scores (…, L, M) and the output (…, L, v)."""
+    query, key, value = call.inputs[:3]
+    return math.prod(query.shape[:-1]) * (key.shape[-2] + value.shape[-1])
 
 
-def attention_elements(inputs: Sequence[Shape], output: Shape) -> int:
-    """Return what both matmuls of attention write: the scores (…, L, M) and the output."""
-    return math.prod(output[:-1]) * inputs[1][-2] + math.prod(output)
-
-
-@dataclass(frozen=True, slots=True)
-class OpRule:
-    """What one call of an operator costs, from the shapes of its inputs and its output."""
-
-    macs: Rule
-    activations: Rule = output_elements
-
-
-RULES: Mapping[str, OpRule] = MappingProxyType(
+MACS: Final[Mapping[str, Rule]] = MappingProxyType(
     {
-        "aten.conv1d": OpRule(conv_macs),
-        "aten.conv2d": OpRule(conv_macs),
-        "aten.conv3d": OpRule(conv_macs),
-        "aten.conv_transpose2d": OpRule(conv_transpose_macs),
-        "aten.linear": OpRule(linear_macs),
-        "aten.matmul": OpRule(matmul_macs),
-        "aten.mm": OpRule(matmul_macs),
-        "aten.bmm": OpRule(matmul_macs),
-        "aten.addmm": OpRule(addmm_macs),
-        "aten.scaled_dot_product_attention": OpRule(attention_macs, attention_elements),
+        "aten.convolution": conv_macs,
+        "aten.linear": linear_macs,
+        "aten.mm": matmul_macs,
+        "aten.mv": matmul_macs,
+        "aten.bmm": matmul_macs,
+        "aten.addmm": addmm_macs,
+        "aten.addmv": addmm_macs,
+        "aten.baddbmm": addmm_macs,
+        "aten.dot": lambda call: call.inputs[0].numel,
+        "aten.scaled_dot_product_attention": attention_macs,
+        "aten._scaled_dot_product_cudnn_attention": attention_macs,
+        "aten._scaled_dot_product_efficient_attention": attention_macs,
+        "aten._scaled_dot_product_flash_attention": attention_macs,
+        "aten._scaled_dot_product_flash_attention_for_cpu": attention_macs,
+        "aten._scaled_dot_product_fused_attention_overrideable": attention_macs,
     }
 )
+"""Multiply-accumulates of one call, for all operators that do any."""
 
-NORMS_AND_ACTIVATIONS = (
-    "batch_norm",
-    "layer_norm",
-    "group_norm",
-    "relu",
-    "relu_",
-    "relu6",
-    "relu6_",
-    "hardtanh",
-    "hardtanh_",
-    "gelu",
-    "silu",
-    "silu_",
-    "hardswish",
-    "hardswish_",
-    "hardsigmoid",
-    "hardsigmoid_",
-    "sigmoid",
-    "tanh",
-    "leaky_relu",
-    "leaky_relu_",
-    "prelu",
-    "elu",
-    "softmax",
-    "log_softmax",
-    "softplus",
-    "mish",
-    "celu",
-    "instance_norm",
-    "rms_norm",
-    "linalg_vector_norm",
+NORMS = (
+    "_batch_norm_no_update",
+    "_fused_rms_norm",
+    "_native_batch_norm_legit",
+    "_native_batch_norm_legit_no_training",
+    "cudnn_batch_norm",
+    "native_batch_norm",
+    "native_group_norm",
+    "native_layer_norm",
 )
-POOLING_AND_ARITHMETIC = (
+ACTIVATIONS = (
+    "_prelu_kernel",
+    "celu",
+    "elu",
+    "gelu",
+    "glu",
+    "hardsigmoid",
+    "hardswish",
+    "hardtanh",
+    "leaky_relu",
+    "log_sigmoid_forward",
+    "mish",
+    "relu",
+    "relu6",
+    "selu",
+    "sigmoid",
+    "silu",
+    "softplus",
+    "softshrink",
+    "tanh",
+    "threshold",
+)
+ELEMENTWISE = (
+    "abs",
+    "add",
+    "addcdiv",
+    "addcmul",
+    "atan2",
+    "bitwise_and",
+    "bitwise_not",
+    "bitwise_or",
+    "ceil",
+    "clamp",
+    "clamp_max",
+    "clamp_min",
+    "copysign",
+    "cos",
+    "div",
+    "eq",
+    "erf",
+    "exp",
+    "exp2",
+    "expm1",
+    "floor",
+    "floor_divide",
+    "fmod",
+    "ge",
+    "gt",
+    "isinf",
+    "isnan",
+    "le",
+    "lerp",
+    "log",
+    "log1p",
+    "log2",
+    "logical_and",
+    "logical_not",
+    "logical_or",
+    "lt",
+    "masked_fill",
+    "maximum",
+    "minimum",
+    "mul",
+    "ne",
+    "neg",
+    "pow",
+    "reciprocal",
+    "remainder",
+    "round",
+    "rsqrt",
+    "rsub",
+    "sgn",
+    "sign",
+    "sin",
+    "sqrt",
+    "square",
+    "sub",
+    "tan",
+    "trunc",
+    "where",
+)
+SOFTMAXES = ("_log_softmax", "_safe_softmax", "_softmax")
+POOLS = (
+    "_adaptive_avg_pool2d",
+    "_adaptive_avg_pool3d",
     "adaptive_avg_pool1d",
-    "adaptive_avg_pool2d",
     "adaptive_max_pool2d",
     "avg_pool1d",
     "avg_pool2d",
-    "max_pool2d",
-    "upsample_nearest2d",
-    "upsample_bilinear2d",
-    "upsample_bicubic2d",
-    "_upsample_bicubic2d_aa",
-    "mean",
-    "var",
-    "std",
-    "max",
-    "cumsum",
-    "sum",
+    "avg_pool3d",
+    "max_pool2d_with_indices",
+    "max_pool3d_with_indices",
+)
+REDUCTIONS = (
+    "all",
     "amax",
-    "add",
-    "add_",
-    "sub",
-    "mul",
-    "mul_",
-    "div",
-    "div_",
-    "neg",
-    "pow",
-    "sqrt",
-    "rsqrt",
-    "exp",
-    "sin",
-    "cos",
-    "square",
-    "sub_",
-    "rsub",
-    "clamp",
-    "clamp_",
-    "clamp_min",
-    "bitwise_not",
-    "addcmul",
-    "maximum",
-    "minimum",
-    "abs",
+    "amin",
+    "any",
+    "argmax",
+    "argmin",
+    "cumsum",
+    "linalg_vector_norm",
+    "logsumexp",
+    "max",
+    "mean",
+    "min",
+    "norm",
+    "prod",
+    "sort",
+    "std",
+    "std_mean",
+    "sum",
+    "topk",
+    "var",
+    "var_mean",
+)
+RESIZES = (
+    "_upsample_bicubic2d_aa",
+    "_upsample_bilinear2d_aa",
+    "_upsample_nearest_exact2d",
+    "grid_sampler_2d",
+    "upsample_bicubic2d",
+    "upsample_bilinear2d",
+    "upsample_linear1d",
+    "upsample_nearest1d",
+    "upsample_nearest2d",
 )
 MOVES = (
-    "view",
-    "reshape",
-    "flatten",
-    "unflatten",
-    "permute",
-    "transpose",
-    "t",
-    "reshape_as",
-    "view_as",
-    "expand",
-    "expand_as",
-    "repeat",
-    "repeat_interleave",
-    "tile",
-    "type_as",
-    "copy_",
-    "one_hot",
-    "meshgrid",
-    "unfold",
-    "im2col",
+    "cat",
+    "channel_shuffle",
     "col2im",
-    "index",
-    "narrow",
-    "movedim",
+    "constant_pad_nd",
+    "copy_",
+    "embedding",
+    "fill",
     "flip",
-    "arange",
-    "zeros",
-    "ones",
-    "zeros_like",
-    "ones_like",
+    "gather",
+    "im2col",
+    "index",
+    "index_copy",
+    "index_put",
+    "index_select",
+    "native_channel_shuffle",
     "pixel_shuffle",
     "pixel_unshuffle",
+    "reflection_pad1d",
+    "reflection_pad2d",
+    "repeat",
+    "replication_pad2d",
+    "roll",
+    "scatter",
+    "scatter_add",
+    "select_scatter",
+    "slice_scatter",
+    "stack",
+    "take",
+    "tril",
+    "triu",
+    "zero",
+)
+"""Operators that only carry elements from one place to another."""
+
+COPIES = ("_to_copy", "clone", "contiguous", "lift_fresh_copy")
+"""Copies that a runtime needs only where what it copies was turned or broadcast."""
+
+TURNS = ("permute", "t", "transpose")
+"""Views with another order of the elements: nothing to torch, a copy to most runtimes."""
+
+CUTS = (
+    "as_strided",
+    "chunk",
+    "diagonal",
+    "narrow",
+    "select",
+    "slice",
+    "split",
+    "split_with_sizes",
+    "unbind",
+    "unfold",
+)
+"""Views of a part: nothing to torch, a copy to most runtimes."""
+
+VIEWS = (
+    "_conj",
+    "_reshape_alias",
+    "_unsafe_view",
+    "alias",
+    "detach",
+    "expand",
+    "lift_fresh",
+    "reshape",
     "squeeze",
     "unsqueeze",
-    "cat",
-    "stack",
-    "split",
-    "chunk",
-    "slice",
-    "select",
-    "contiguous",
-    "clone",
-    "detach",
-    "alias",
-    "to",
-    "_to_copy",
-    "dropout",
-    "dropout_",
-    "feature_dropout",
-    "pad",
-    "constant_pad_nd",
-    "roll",
-    "unbind",
-    "split_with_sizes",
-    "sym_size",
-    "_assert_tensor_metadata",
-    "lift_fresh_copy",
-    "detach_",
+    "view",
+    "view_as_complex",
+    "view_as_real",
 )
-FREE: frozenset[str] = frozenset(f"aten.{name}" for name in NORMS_AND_ACTIVATIONS + POOLING_AND_ARITHMETIC + MOVES)
+"""Views that are nothing to a runtime either."""
+
+CONSTANTS = (
+    "arange",
+    "empty",
+    "empty_like",
+    "empty_strided",
+    "eye",
+    "full",
+    "full_like",
+    "linspace",
+    "new_empty",
+    "new_full",
+    "new_ones",
+    "new_zeros",
+    "ones",
+    "ones_like",
+    "scalar_tensor",
+    "zeros",
+    "zeros_like",
+)
+CHECKS = (
+    "_linalg_check_errors",
+    "_assert_async",
+    "_assert_scalar",
+    "_assert_tensor_metadata",
+    "sym_constrain_range_for_size",
+)
+
+_KINDS: Final[tuple[tuple[OpKind, tuple[str, ...]], ...]] = (
+    ("norm", NORMS),
+    ("activation", ACTIVATIONS),
+    ("elementwise", ELEMENTWISE),
+    ("softmax", SOFTMAXES),
+    ("pool", POOLS),
+    ("reduce", REDUCTIONS),
+    ("resize", RESIZES),
+    ("move", MOVES),
+    ("copy", COPIES),
+    ("turn", TURNS),
+    ("cut", CUTS),
+    ("view", VIEWS),
+    ("constant", CONSTANTS),
+    ("check", CHECKS),
+)
+KINDS: Final[Mapping[str, OpKind]] = MappingProxyType(
+    {f"aten.{name}": kind for kind, names in _KINDS for name in names}
+)
+"""Kind of each operator that does no multiply-accumulates; one that overwrites its input (``relu_``) is of the same."""
 
 
-def is_free(op: str) -> bool:
-    """Return whether ``op`` (``aten.relu``, without overload) was declared free."""
-    return op in FREE
+def kind_of(call: Call) -> OpKind | None:
+    """Return what sort of operator ``call`` is; None where it is unknown."""
+    if call.op == "aten.convolution":
+        return _conv_kind(call)
+    if call.op in MACS:
+        if call.op.endswith("_attention") or "_attention_" in call.op:
+            return "attention"
+        return "linear" if any(each.fixed for each in call.inputs) else "matmul"
+    return KINDS.get(call.op) or KINDS.get(call.op.removesuffix("_"))
+
+
+def macs_of(call: Call) -> int:
+    """Return the multiply-accumulates of ``call``; 0 where its kind does none."""
+    rule = MACS.get(call.op)
+    return rule(call) if rule is not None else 0
+
+
+def activations_of(call: Call) -> int:
+    """Return the output elements of an operator that multiplies, as papers count activations; 0 of any other."""
+    if call.op not in MACS:
+        return 0
+    return attention_elements(call) if kind_of(call) == "attention" else call.outputs[0].numel
+
+
+def _is_transposed(call: Call) -> bool:
+    return len(call.args) > 6 and bool(call.args[6])
+
+
+def _conv_kind(call: Call) -> OpKind:
+    image, weight = call.inputs[0], call.inputs[1]
+    groups = int(call.args[8]) if len(call.args) > 8 else 1
+    if groups > 1:
+        return "depthwise" if groups == image.shape[1] and not _is_transposed(call) else "grouped"
+    return "pointwise" if math.prod(weight.shape[2:]) == 1 else "conv"

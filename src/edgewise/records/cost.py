@@ -1,27 +1,90 @@
-"""What one forward pass costs: per operator, per block, per stage, in all."""
+"""What one forward pass costs: per operator, per kernel, per block, per stage, in all."""
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Literal, Self
 
 from edgewise.records.record import Record
 
+OpKind = Literal[
+    "conv",
+    "pointwise",
+    "depthwise",
+    "grouped",
+    "linear",
+    "matmul",
+    "attention",
+    "norm",
+    "activation",
+    "elementwise",
+    "softmax",
+    "pool",
+    "reduce",
+    "resize",
+    "move",
+    "copy",
+    "turn",
+    "cut",
+    "view",
+    "constant",
+    "check",
+]
+"""What sort of work an operator does: `conv` is dense with a window, `pointwise` dense 1x1, `grouped` anything between dense and depthwise;
+`linear` has a fixed matrix, `matmul` none; `turn` is a view in another order, `cut` one of a part."""
+
 
 class OpCost(Record):
-    """One operator of the captured graph."""
+    """One operator of the pass, as torch runs it: nothing is fused, every tensor is read and written."""
 
     name: str
-    """The node's name in the graph."""
+    """Its place in the pass, with the operator: ``17_convolution``."""
     op: str
-    """The operator, as in ``aten.conv2d.default``."""
+    """The operator, as in ``aten.convolution``."""
     module: str
     """Dotted path of the module that called it; empty for the root."""
     macs: int = 0
     """Multiply-accumulates (1 MAC = 1 multiply + 1 add)."""
     params: int = 0
+    """Trainable parameters that it is the first to read."""
     activations: int = 0
     """Output elements, counted for operators that multiply (convolution, linear, matmul)."""
     out_shape: tuple[int, ...] = ()
+    kind: OpKind | None = None
+    weight_bytes: int = 0
+    """Parameters and other constants read."""
+    read_bytes: int = 0
+    """Activations read."""
+    written_bytes: int = 0
+    """Activations written."""
+
+
+class KernelCost(Record):
+    """What a runtime runs as one: an operator with those that its fusion model joins to it."""
+
+    module: str
+    """Dotted path of the module that called the first operator."""
+    kind: OpKind
+    """Of the first operator."""
+    ops: tuple[str, ...]
+    """Names of its operators, in order."""
+    macs: int
+    weight_bytes: int
+    """Weights read, with one bias a channel where a norm was folded in; a layer that is used twice is read twice."""
+    read_bytes: int
+    """Activations read that another kernel wrote, each once."""
+    written_bytes: int
+    """Activations written that another kernel reads."""
+    accesses: int
+    """Memory access cost in the sense of ShuffleNet V2 (arXiv 1807.11164, section 2): elements of all three."""
+    in_shapes: tuple[tuple[int, ...], ...] = ()
+    """Of the activations read."""
+    out_shape: tuple[int, ...] = ()
+    weight_shape: tuple[int, ...] = ()
+    """Of the largest weight read; of a convolution (out, in / groups, height, width)."""
+    stride: tuple[int, ...] = ()
+    """Of a convolution."""
+    groups: int = 1
+    """Of a convolution."""
 
 
 class PartCost(Record):
@@ -34,13 +97,18 @@ class PartCost(Record):
     macs: int
     params: int
     activations: int
+    weight_bytes: int = 0
+    read_bytes: int = 0
+    written_bytes: int = 0
+    accesses: int = 0
 
 
 class CostReport(Record):
     """Exact counts of one forward pass.
 
     `params` are trainable parameters; running statistics are not counted. `macs` are those of convolutions, linear layers
-    and matmuls; normalisation, activation functions and pooling are free, as is the field's convention.
+    and matmuls; normalisation, activation functions and pooling are free, as is the field's convention. Bytes and accesses are of
+    the kernels that `fusion` describes; fields that count them are 0 in reports from before they were counted.
     """
 
     model: str
@@ -54,12 +122,29 @@ class CostReport(Record):
     ops: tuple[OpCost, ...]
     unknown: tuple[str, ...] = ()
     """Operators that no rule covers; their cost is in none of the sums."""
+    kernels: tuple[KernelCost, ...] = ()
+    dtype: str = "fp32"
+    """Precision that bytes are counted for."""
+    fusion: str = "generic"
+    """Name of the fusion model."""
+    weight_bytes: int = 0
+    """Weights read in one pass."""
+    read_bytes: int = 0
+    """Activations read."""
+    written_bytes: int = 0
+    """Activations written."""
+    accesses: int = 0
+    """Elements of all three: ShuffleNet's memory access cost."""
+    peak_activation_bytes: int = 0
+    """The most that input, activations and scratch take at one time; weights not among them."""
+    peak_module: str = ""
+    """Module of the kernel that runs at that time."""
 
     @property
     def complete(self) -> bool:
-        """Whether every operator of the graph was ruled or declared free."""
+        """Whether every operator of the pass was ruled or declared free."""
         return not self.unknown
 
     def without_ops(self) -> Self:
-        """Return this report without its operator rows, for storing beside a run."""
-        return self.model_copy(update={"ops": ()})
+        """Return this report without its operator and kernel rows, for storing beside a run."""
+        return self.model_copy(update={"ops": (), "kernels": ()})
