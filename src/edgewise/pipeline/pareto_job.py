@@ -132,6 +132,11 @@ def _why_none(cases: Sequence[BenchCase]) -> str:
     )
 
 
+def _limit(point: ParetoPoint) -> tuple[str, str, str]:
+    limit = point.limit
+    return ("", "", "") if limit is None else (f"{limit.limit_ms:.4g}", f"{limit.share:.4g}", limit.bound)
+
+
 def _table(found: Pareto) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -144,6 +149,9 @@ def _table(found: Pareto) -> str:
             "latency_ms",
             "low_ms",
             "high_ms",
+            "limit_ms",
+            "of_limit",
+            "bound",
             "top1",
             "accuracy",
             "front",
@@ -154,7 +162,7 @@ def _table(found: Pareto) -> str:
         numbers = (f"{value:.4g}" for value in (point.latency_ms, point.low_ms, point.high_ms))
         writer.writerow(
             [
-                *(point.name, point.where, point.precision, point.threads, *numbers),
+                *(point.name, point.where, point.precision, point.threads, *numbers, *_limit(point)),
                 *(f"{point.top1:.4f}", point.source, int(point in found.best), point.doubt),
             ]
         )
