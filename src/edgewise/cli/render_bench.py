@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from edgewise.cli.tables import new_table, plain
 from edgewise.cli.terminal import console, notes, print_json
+from edgewise.cost.device_files import this_cpu
+from edgewise.errors import InputError
 from edgewise.report.formatting import format_bytes, format_limit, format_ms, format_percent, format_threads
 from edgewise.report.speed import common_reference_ms, speed_varied
 
@@ -31,12 +33,27 @@ def render_bench(cases: Sequence[BenchCase], folder: Path, *, as_json: bool) -> 
             [each.accuracy for each in measured],
             [each.limit for each in measured],
         )
+        _explain_limit([each.limit for each in measured])
     left_out = len(cases) - len(measured)
     if left_out:
         notes().print(
             f"{left_out} of {len(cases)} cases left out; the reasons stand above and in the records", style="dim"
         )
     notes().print(f"records: {folder}", style="dim", markup=False, soft_wrap=True)
+
+
+def _explain_limit(limits: Sequence[Limit | None]) -> None:
+    """Say what the column of the limit means, or how to get it."""
+    if any(limits):
+        text = "of limit: the least time that this machine needs, as a share of the latency, and what bounds it"
+    else:
+        try:
+            this_cpu()
+        except InputError as error:
+            text = f"no distance to this machine's limit: {error}"
+        else:
+            return
+    notes().print(text, style="dim", markup=False, soft_wrap=True)
 
 
 def render_comparison(comparison: Comparison, measured: Sequence[Measurement], *, as_json: bool) -> None:
@@ -77,12 +94,6 @@ def _render_table(
     if at is not None:
         notes().print(
             "at one speed: the machine's speed changed between cases; here all are scaled to its middle one",
-            style="dim",
-            soft_wrap=True,
-        )
-    if any(limits):
-        notes().print(
-            "of limit: the least time that this machine needs, as a share of the latency, and what bounds it; docs/measuring.md",
             style="dim",
             soft_wrap=True,
         )

@@ -10,7 +10,7 @@ from edgewise.bench.protocol import MAX_ALIVE, measure_cases, quick_latency_ms
 from edgewise.errors import BenchError, ConfigError, ExportError, InputError, Interrupted, shown
 from edgewise.pipeline.bench_files import Files, LeftOutError, Made
 from edgewise.pipeline.bench_folder import BenchFolder
-from edgewise.pipeline.bench_limit import HINT, Counts, Limits
+from edgewise.pipeline.bench_limit import Counts, Limits
 from edgewise.pipeline.bench_plan import Slot, plan
 from edgewise.pipeline.bench_ways import check_request
 from edgewise.pipeline.listener import JobListener
@@ -96,8 +96,6 @@ class _Bench:
         self._listener.on_overall(self.num_done, len(self._slots))
         cases = [self._done[slot.number] for slot in self._slots]
         self._require_any(cases)
-        if self._limits.device is None:
-            self._listener.on_message(HINT)
         return cases
 
     def _sets(self) -> Iterator[list[Slot]]:

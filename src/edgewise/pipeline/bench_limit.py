@@ -22,7 +22,6 @@ from edgewise.records.limit import Limit
 from edgewise.records.measurement import Measurement
 
 FLOAT_BYTES = 4
-HINT = "how near these come to this machine's limit stands beside them after: edgewise device measure"
 
 
 class Counts:

@@ -149,21 +149,22 @@ def _table(found: Pareto) -> str:
             "latency_ms",
             "low_ms",
             "high_ms",
-            "limit_ms",
-            "of_limit",
-            "bound",
             "top1",
             "accuracy",
             "front",
             "doubt",
+            "limit_ms",
+            "of_limit",
+            "bound",
         ]
     )
     for point in found.points:
         numbers = (f"{value:.4g}" for value in (point.latency_ms, point.low_ms, point.high_ms))
         writer.writerow(
             [
-                *(point.name, point.where, point.precision, point.threads, *numbers, *_limit(point)),
+                *(point.name, point.where, point.precision, point.threads, *numbers),
                 *(f"{point.top1:.4f}", point.source, int(point in found.best), point.doubt),
+                *_limit(point),
             ]
         )
     return text.getvalue()

@@ -133,9 +133,9 @@ class DeviceProfile(Record):
             if twice := next((key for key in keys if keys.count(key) > 1), None):
                 raise ValueError(f"{place} has two rows for {twice}")
         for row in self.memory:
-            for peak in self.peaks if row.level == "DRAM" and row.threads is None else ():
+            for peak in self.peaks if row.level == "DRAM" else ():
                 ridge = peak.macs_per_s / row.bytes_per_s
-                if not RIDGE_POINTS[0] <= ridge <= RIDGE_POINTS[1]:
+                if peak.threads == row.threads and not RIDGE_POINTS[0] <= ridge <= RIDGE_POINTS[1]:
                     raise ValueError(
                         f"{peak.precision} reaches {peak.macs_per_s:g} MAC/s and DRAM {row.bytes_per_s:g} bytes/s, "
                         f"{ridge:.2g} MACs a byte; one of them must be in another unit"
