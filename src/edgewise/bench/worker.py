@@ -13,7 +13,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
@@ -199,7 +199,7 @@ def _obey(worker: Worker, order: Answer) -> Answer:
             raise AssertionError(f"unknown order {unknown}")
 
 
-def main() -> None:
+def main(serve: Callable[[IO[str], IO[str]], None] = serve) -> None:
     """Serve stdin; the parent decides when to stop, so Ctrl-C in its terminal is left to it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")

@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING
 
 from edgewise.cli.tables import new_table, plain
 from edgewise.cli.terminal import console, notes, print_json
-from edgewise.report.formatting import format_bytes, format_ms, format_percent, format_threads
+from edgewise.cost.device_files import this_cpu
+from edgewise.errors import InputError
+from edgewise.report.formatting import format_bytes, format_limit, format_ms, format_percent, format_threads
 from edgewise.report.speed import common_reference_ms, speed_varied
 
 if TYPE_CHECKING:
     from edgewise.bench.compare import Comparison
     from edgewise.records.bench import Accuracy, BenchCase
+    from edgewise.records.limit import Limit
     from edgewise.records.measurement import Measurement
 
 
@@ -25,7 +28,12 @@ def render_bench(cases: Sequence[BenchCase], folder: Path, *, as_json: bool) -> 
         print_json([each.model_dump(mode="json") for each in cases])
         return
     if measured:
-        _render_table([each.measurement for each in measured if each.measurement], [each.accuracy for each in measured])
+        _render_table(
+            [each.measurement for each in measured if each.measurement],
+            [each.accuracy for each in measured],
+            [each.limit for each in measured],
+        )
+        _explain_limit([each.limit for each in measured])
     left_out = len(cases) - len(measured)
     if left_out:
         notes().print(
@@ -34,16 +42,32 @@ def render_bench(cases: Sequence[BenchCase], folder: Path, *, as_json: bool) -> 
     notes().print(f"records: {folder}", style="dim", markup=False, soft_wrap=True)
 
 
+def _explain_limit(limits: Sequence[Limit | None]) -> None:
+    """Say what the column of the limit means, or how to get it."""
+    if any(limits):
+        text = "of limit: the least time that this machine needs, as a share of the latency, and what bounds it"
+    else:
+        try:
+            this_cpu()
+        except InputError as error:
+            text = f"no distance to this machine's limit: {error}"
+        else:
+            return
+    notes().print(text, style="dim", markup=False, soft_wrap=True)
+
+
 def render_comparison(comparison: Comparison, measured: Sequence[Measurement], *, as_json: bool) -> None:
     """Show two latencies and what follows from them."""
     if as_json:
         print_json(asdict(comparison) | {"measurements": [each.model_dump(mode="json") for each in measured]})
         return
-    _render_table(measured, [None] * len(measured))
+    _render_table(measured, [None] * len(measured), [None] * len(measured))
     console().print(f"[bold]{plain(comparison.text)}[/]", soft_wrap=True)
 
 
-def _render_table(measurements: Sequence[Measurement], accuracies: Sequence[Accuracy | None]) -> None:
+def _render_table(
+    measurements: Sequence[Measurement], accuracies: Sequence[Accuracy | None], limits: Sequence[Limit | None]
+) -> None:
     settings = {
         "runtime": [each.runtime for each in measurements],
         "threads": [format_threads(each.threads) for each in measurements],
@@ -52,7 +76,7 @@ def _render_table(measurements: Sequence[Measurement], accuracies: Sequence[Accu
     varied = [name for name, values in settings.items() if len(set(values)) > 1]
     shared = ", ".join(values[0] for name, values in settings.items() if name not in varied)
     at = common_reference_ms(measurements) if speed_varied(measurements) else None
-    extra = ["at one speed>"] * (at is not None) + ["top-1>"] * any(accuracies)
+    extra = ["at one speed>"] * (at is not None) + ["of limit>"] * any(limits) + ["top-1>"] * any(accuracies)
     table = new_table("what", *varied, "latency>", "95 %", *extra, "size>", "verdict", title=shared or None)
     for number, each in enumerate(measurements):
         table.add_row(
@@ -61,6 +85,7 @@ def _render_table(measurements: Sequence[Measurement], accuracies: Sequence[Accu
             format_ms(each.latency_ms),
             f"{each.ci_low_ms:#.3g}-{each.ci_high_ms:#.3g} ms",
             *([format_ms(each.normalised_ms(at))] if at is not None else []),
+            *([format_limit(limits[number])] if any(limits) else []),
             *([_top1(accuracies[number])] if any(accuracies) else []),
             format_bytes(each.file_bytes),
             each.verdict,

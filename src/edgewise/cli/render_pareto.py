@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import TYPE_CHECKING
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any
 
 from edgewise.cli.tables import new_table, plain
 from edgewise.cli.terminal import console, notes, print_json
-from edgewise.report.formatting import format_ms, format_percent
+from edgewise.report.formatting import format_limit, format_ms, format_percent
 
 if TYPE_CHECKING:
     from edgewise.pipeline.pareto_job import Pareto
+    from edgewise.report.pareto import ParetoPoint
 
 
 def render_pareto(found: Pareto, *, as_json: bool) -> None:
@@ -19,8 +20,8 @@ def render_pareto(found: Pareto, *, as_json: bool) -> None:
         print_json(
             {
                 "sentence": found.sentence,
-                "front": [asdict(each) for each in found.best],
-                "points": [asdict(each) for each in found.points],
+                "front": [_as_dict(each) for each in found.best],
+                "points": [_as_dict(each) for each in found.points],
                 "folder": str(found.folder),
             }
         )
@@ -30,13 +31,15 @@ def render_pareto(found: Pareto, *, as_json: bool) -> None:
         "accuracy": [each.source for each in found.best],
     }
     varied = {name: values for name, values in varied.items() if len(set(values)) > 1}
-    table = new_table("model", "in", *varied, "latency>", "top-1>")
+    shows_limit = any(each.limit for each in found.best)
+    table = new_table("model", "in", *varied, "latency>", *["of limit>"] * shows_limit, "top-1>")
     for number, each in enumerate(found.best):
         table.add_row(
             plain(each.name),
             f"{each.where} {each.precision}",
             *(values[number] for values in varied.values()),
             format_ms(each.latency_ms),
+            *[format_limit(each.limit)] * shows_limit,
             format_percent(each.top1),
         )
     out = console()
@@ -47,3 +50,8 @@ def render_pareto(found: Pareto, *, as_json: bool) -> None:
     if doubtful:
         notes().print(f"{doubtful} files are drawn hollow and never recommended; pareto.html says why", style="dim")
     notes().print(f"pareto.png, pareto.html, pareto.csv in {found.folder}", style="dim", markup=False, soft_wrap=True)
+
+
+def _as_dict(point: ParetoPoint) -> dict[str, Any]:
+    limit = point.limit.model_dump(mode="json") if point.limit is not None else None
+    return asdict(replace(point, limit=None)) | {"limit": limit}

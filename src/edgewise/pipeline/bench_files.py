@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgewise.bench.protocol import Case
+from edgewise.cost.limit import Work
 from edgewise.deploy.artifact_file import load_artifact
 from edgewise.errors import ExportError, InputError, MissingExtraError, shown
 from edgewise.models.catalogue import CATALOGUE
+from edgewise.pipeline.bench_limit import Counts, work_of
 from edgewise.pipeline.bench_plan import Slot, has_artifact
 from edgewise.pipeline.bench_ways import ALL
 from edgewise.pipeline.export_job import Exporting, ExportRequest
@@ -32,19 +34,24 @@ class Made:
         case: for the clock.
         model: the network's name.
         accuracy: what is known of the file's.
+        work: of one call, where it is known of the model.
     """
 
     slot: Slot
     case: Case
     model: str
     accuracy: Accuracy | None
+    work: Work | None = None
 
 
 class Files:
-    """Makes the file of each slot; a model is loaded once for all of its slots that follow each other."""
+    """Makes the file of each slot; a model is loaded once for all of its slots that follow each other.
 
-    def __init__(self, request: BenchRequest, listener: JobListener) -> None:
-        self._request, self._listener = request, listener
+    It is counted then, where ``counts`` are wanted.
+    """
+
+    def __init__(self, request: BenchRequest, listener: JobListener, counts: Counts | None = None) -> None:
+        self._request, self._listener, self._counts = request, listener, counts
         self._loaded: tuple[str, Exporting] | None = None
         self._names_precision = len(request.precisions) > 1 or ALL in request.precisions
 
@@ -81,12 +88,17 @@ class Files:
         name = f"{slot.what} {slot.precision}" if self._names_precision else slot.what
         case = self._case(slot, name, out_dir / artifact.files[0], artifact)
         accuracy = _judged(artifact) or _known(slot, self._request.img_size)
-        return Made(slot=slot, case=case, model=artifact.model, accuracy=accuracy)
+        known = self._counts.get(slot.what) if self._counts is not None else None
+        work = work_of(known, artifact, self._request.batch) if known is not None else None
+        return Made(slot=slot, case=case, model=artifact.model, accuracy=accuracy, work=work)
 
     def _export(self, slot: Slot, out_dir: Path) -> Artifact:
         if self._loaded is None or self._loaded[0] != slot.what:
             request = ExportRequest(source=slot.what, data=self._request.data, img_size=self._request.img_size)
             self._loaded = slot.what, Exporting.prepared(request, self._listener)
+            if self._counts is not None:
+                trained = self._loaded[1].trained
+                self._counts.remember(slot.what, trained.model, trained.preprocessing.img_size)
         self._listener.on_stage(f"Exporting {slot.what} to {slot.format} {slot.precision}")
         try:
             return self._loaded[1].write(out_dir, slot.format, slot.precision, batch=self._request.batch, judge=False)

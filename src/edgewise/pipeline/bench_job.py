@@ -10,6 +10,7 @@ from edgewise.bench.protocol import MAX_ALIVE, measure_cases, quick_latency_ms
 from edgewise.errors import BenchError, ConfigError, ExportError, InputError, Interrupted, shown
 from edgewise.pipeline.bench_files import Files, LeftOutError, Made
 from edgewise.pipeline.bench_folder import BenchFolder
+from edgewise.pipeline.bench_limit import Counts, Limits
 from edgewise.pipeline.bench_plan import Slot, plan
 from edgewise.pipeline.bench_ways import check_request
 from edgewise.pipeline.listener import JobListener
@@ -74,7 +75,8 @@ class _Bench:
         self, request: BenchRequest, folder: BenchFolder, listener: JobListener, slots: Sequence[Slot]
     ) -> None:
         self._request, self._folder, self._listener, self._slots = request, folder, listener, slots
-        self._files = Files(request, listener)
+        self._limits = Limits()
+        self._files = Files(request, listener, Counts() if self._limits.device is not None else None)
         self._done = {slot.number: case for slot in slots if (case := folder.done(slot.number)) is not None}
         self._too_slow: dict[tuple[str, str, int], str] = {}
 
@@ -200,6 +202,7 @@ class _Bench:
             threads=slot.threads,
             accuracy=made.accuracy if made is not None else None,
             measurement=measurement,
+            limit=self._limits.limit(made.case, measurement, made.work) if made is not None and measurement else None,
             left_out=left_out,
         )
         self._folder.keep(slot.number, case)

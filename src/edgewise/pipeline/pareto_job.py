@@ -132,6 +132,11 @@ def _why_none(cases: Sequence[BenchCase]) -> str:
     )
 
 
+def _limit(point: ParetoPoint) -> tuple[str, str, str]:
+    limit = point.limit
+    return ("", "", "") if limit is None else (f"{limit.limit_ms:.4g}", f"{limit.share:.4g}", limit.bound)
+
+
 def _table(found: Pareto) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -148,6 +153,9 @@ def _table(found: Pareto) -> str:
             "accuracy",
             "front",
             "doubt",
+            "limit_ms",
+            "of_limit",
+            "bound",
         ]
     )
     for point in found.points:
@@ -156,6 +164,7 @@ def _table(found: Pareto) -> str:
             [
                 *(point.name, point.where, point.precision, point.threads, *numbers),
                 *(f"{point.top1:.4f}", point.source, int(point in found.best), point.doubt),
+                *_limit(point),
             ]
         )
     return text.getvalue()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from edgewise.records.limit import Limit
 from edgewise.records.measurement import Measurement
 from edgewise.records.record import Record
 
@@ -59,5 +60,7 @@ class BenchCase(Record):
     threads: int
     accuracy: Accuracy | None = None
     measurement: Measurement | None = None
+    limit: Limit | None = None
+    """Absent where this machine was not measured, or the file's work or the machine's peak is unknown."""
     left_out: str = ""
     """Why there is no measurement."""

@@ -7,6 +7,10 @@ from __future__ import annotations
 
 import math
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from edgewise.records.limit import Limit
 
 MISSING = "–"
 _COUNT_UNITS = ("", " k", " M", " G", " T")
@@ -95,6 +99,11 @@ def format_date(text: str) -> str:
     if moment.tzinfo is None:
         return moment.strftime("%Y-%m-%d %H:%M")
     return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def format_limit(limit: Limit | None) -> str:
+    """Return how near a latency comes to its machine's limit, and what bounds it: ``41 % compute``."""
+    return MISSING if limit is None else f"{100 * limit.share:.0f} % {limit.bound}"
 
 
 def format_plain(number: float) -> str:

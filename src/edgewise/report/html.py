@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 FILTERS = (
     *("count", "bytes", "ms", "significant", "percent", "points", "loss", "difference"),
-    *("duration", "date", "plain", "threads", "shape"),
+    *("duration", "date", "plain", "threads", "shape", "limit"),
 )
 """Names of the functions ``format_…`` that the templates use."""
 TINY_PICTURE = 96

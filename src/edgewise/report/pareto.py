@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edgewise.records.bench import Accuracy, BenchCase
+from edgewise.records.limit import Limit
 from edgewise.report.formatting import format_ms, format_percent, format_plain
 from edgewise.report.speed import common_reference_ms
 
@@ -24,6 +25,7 @@ class ParetoPoint:
         top1: a fraction, 0-1.
         source: of the accuracy, as in ``published``.
         threads: of one call.
+        limit: of the machine that it was measured on; None where it is unknown.
         doubt: why it is drawn but never recommended; empty where it may be.
         published: whether the latency is somebody else's, on another device.
     """
@@ -37,6 +39,7 @@ class ParetoPoint:
     top1: float
     source: str
     threads: int = 1
+    limit: Limit | None = None
     doubt: str = ""
     published: bool = False
 
@@ -69,6 +72,7 @@ def measured_points(cases: Sequence[BenchCase]) -> list[ParetoPoint]:
                 top1=accuracy.top1,
                 source=accuracy.source,
                 threads=case.threads,
+                limit=case.limit,
                 doubt=_doubt(case.precision, accuracy),
             )
         )

@@ -27,6 +27,11 @@ class ParetoPage:
     points: Sequence[ParetoPoint]
     best: Sequence[ParetoPoint]
 
+    @property
+    def shows_limit(self) -> bool:
+        """Return whether the limit is known of any point."""
+        return any(point.limit is not None for point in self.points)
+
 
 def write_page(page: ParetoPage, figure: Figure, path: Path) -> None:
     """Write the page to ``path``, whole or not at all.

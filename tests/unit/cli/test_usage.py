@@ -29,6 +29,7 @@ EXPECTED = {
     "compare",
     "report",
     "doctor",
+    "device",
 }
 
 
@@ -71,7 +72,7 @@ def test_key_values(typed, meant) -> None:
     assert with_key_values(COMMAND, typed) == meant
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["fit", "--help"], ["list"]])
+@pytest.mark.parametrize("arguments", [["--help"], ["fit", "--help"], ["list"], ["device", "list"]])
 def test_light_commands_import_nothing_heavy(arguments) -> None:
     code = (
         "import sys, json\nfrom edgewise.cli.main import run\n"

@@ -1,20 +1,38 @@
+import json
 import re
 import xml.etree.ElementTree as ET
 
 import pytest
 
+from edgewise.cli.render_pareto import render_pareto
 from edgewise.errors import ConfigError, InputError, UnknownNameError
 from edgewise.models.facts.phones import on_device
 from edgewise.pipeline.bench_folder import BenchFolder
 from edgewise.pipeline.pareto_job import ParetoRequest, pareto
 from edgewise.records.bench import Accuracy, BenchCase, BenchRequest
 from edgewise.records.environment import capture_environment
+from edgewise.records.limit import Limit
 from edgewise.records.measurement import MachineSpeed, Measurement
 from edgewise.report.pareto import ParetoPoint, answer, front, measured_points
 from edgewise.report.pareto_chart import as_svg, draw_pareto
 from edgewise.report.speed import speed_varied
 
 ENVIRONMENT = capture_environment()
+LIMIT = Limit(
+    limit_ms=2.0,
+    share=0.5,
+    bound="compute",
+    compute_ms=2.0,
+    memory_ms=0.1,
+    memory_level="L3",
+    macs=80_000_000,
+    bytes_moved=1000,
+    precision="fp32",
+    macs_per_s=4e10,
+    bytes_per_s=1e10,
+    kernel="numpy matmul",
+    profile_made_at="2026-11-27T10:00:00+00:00",
+)
 
 
 def point(name, latency_ms, top1, **changes):
@@ -138,7 +156,7 @@ def test_the_chart_names_the_front_and_points_nowhere_outside():
 @pytest.fixture
 def bench(tmp_path):
     folder = BenchFolder.create(BenchRequest(what=("a", "b")), tmp_path / "bench")
-    folder.keep(1, case("a<b>", 4.0, 0.7))
+    folder.keep(1, case("a<b>", 4.0, 0.7).model_copy(update={"limit": LIMIT}))
     folder.keep(2, case("b", 8.0, 0.8))
     return folder.path
 
@@ -151,8 +169,9 @@ def test_chart_page_and_table_are_written(bench, tmp_path):
     assert "a&lt;b&gt;" in page
     assert "a<b>" not in page
     assert "MNv4-<wbr>Conv-<wbr>S" in page
+    assert '<td class="number">50 % compute</td>' in page
     rows = (tmp_path / "out/pareto.csv").read_text().splitlines()
-    assert rows[1] == "a<b>,onnxruntime,fp32,1,4,3.96,4.04,0.7000,published,1,"
+    assert rows[1] == "a<b>,onnxruntime,fp32,1,4,3.96,4.04,0.7000,published,1,,2,0.5,compute"
     assert len(rows) == 3 + len(on_device("pixel6_cpu"))
 
 
@@ -178,3 +197,18 @@ def test_a_bench_without_known_accuracy_says_what_has_one(tmp_path):
     folder.keep(1, case("a", 4.0, 0.7, verdict="rejected"))
     with pytest.raises(InputError, match="no case of these benches has a usable latency"):
         pareto(ParetoRequest(benches=(folder.path,)))
+
+
+def test_the_limit_is_shown_only_where_it_is_known(bench, tmp_path, capsys):
+    render_pareto(pareto(ParetoRequest(benches=(bench,)), tmp_path / "out"), as_json=False)
+    lines = capsys.readouterr().out.splitlines()
+    assert "of limit" in lines[1]
+    assert any("4.00 ms" in line and "50 % compute" in line for line in lines)
+    render_pareto(pareto(ParetoRequest(benches=(bench,)), tmp_path / "out"), as_json=True)
+    points = json.loads(capsys.readouterr().out)["points"]
+    assert [point["limit"] and point["limit"]["share"] for point in points] == [0.5, None]
+    folder = BenchFolder.create(BenchRequest(what=("b",)), tmp_path / "other")
+    folder.keep(1, case("b", 8.0, 0.8))
+    render_pareto(pareto(ParetoRequest(benches=(folder.path,)), tmp_path / "out"), as_json=False)
+    assert "of limit" not in capsys.readouterr().out
+    assert "Of the limit" not in (tmp_path / "out/pareto.html").read_text()

@@ -59,11 +59,12 @@ class OnnxRuntime:
         import onnxruntime as ort
 
         with loading(path, "ONNX Runtime"):
-            session = ort.InferenceSession(str(path), _session_options(options), providers=["CPUExecutionProvider"])
+            session = ort.InferenceSession(str(path), session_options(options), providers=["CPUExecutionProvider"])
         return OnnxRuntimeSession(session)
 
 
-def _session_options(options: RuntimeOptions) -> Any:
+def session_options(options: RuntimeOptions) -> Any:
+    """Return how sessions are set up: operator after operator, a fixed number of threads in each."""
     import onnxruntime as ort
 
     settings = ort.SessionOptions()
