@@ -44,16 +44,16 @@ def render_bench(cases: Sequence[BenchCase], folder: Path, *, as_json: bool) -> 
 
 def _explain_limit(limits: Sequence[Limit | None]) -> None:
     """Say what the column of the limit means, or how to get it."""
-    if any(limits):
-        text = "of limit: the least time that this machine needs, as a share of the latency, and what bounds it"
+    shown = any(limits)
+    texts = ["of limit: the least time that this machine needs, as a share of the latency, and what bounds it"] * shown
+    try:
+        disturbed = "; ".join(this_cpu().remarks)
+    except InputError as error:
+        texts += [f"no distance to this machine's limit: {error}"] * (not shown)
     else:
-        try:
-            this_cpu()
-        except InputError as error:
-            text = f"no distance to this machine's limit: {error}"
-        else:
-            return
-    notes().print(text, style="dim", markup=False, soft_wrap=True)
+        texts += [f"the machine was disturbed when its limit was measured ({disturbed})"] * bool(shown and disturbed)
+    for text in texts:
+        notes().print(text, style="dim", markup=False, soft_wrap=True)
 
 
 def render_comparison(comparison: Comparison, measured: Sequence[Measurement], *, as_json: bool) -> None:

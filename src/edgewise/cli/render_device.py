@@ -20,6 +20,8 @@ from edgewise.report.formatting import (
 )
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from edgewise.records.device import DeviceProfile, FittedRoofline
 
 PRECISIONS = ("fp32", "fp16", "bf16", "int8")
@@ -65,7 +67,7 @@ def render_device(profile: DeviceProfile, *, as_json: bool, kept: Path | None = 
     for line in _facts(profile):
         out.print(plain(line), soft_wrap=True)
     for remark in profile.remarks:
-        out.print(f"[yellow]{plain(remark)}[/]", soft_wrap=True)
+        out.print(f"[yellow]{plain(remark)}; measure again on a quiet machine[/]", soft_wrap=True)
     if kept is not None:
         notes().print(f"kept in {kept}", style="dim", markup=False, soft_wrap=True)
 
@@ -89,44 +91,37 @@ def _line(name: str, profile: DeviceProfile, threads: int | None) -> list[str]:
     ]
 
 
-def _peaks(profile: DeviceProfile) -> object:
+def _peaks(profile: DeviceProfile) -> Table:
     is_measured = profile.environment is not None
-    extra = ("threads>", "95 %", "kernel") if is_measured else ()
-    table = new_table("precision", "MAC/s>", "MACs per byte>", *extra)
+    before, behind = (("threads>",), ("±>", "kernel")) if is_measured else ((), ())
+    table = new_table("precision", *before, "MAC/s>", *behind[:1], "MACs per byte>", *behind[1:])
     for each in profile.peaks:
-        interval = f"{format_count(each.low)} - {format_count(each.high)}"
         table.add_row(
             each.precision,
+            *[str(each.threads)] * is_measured,
             format_count(each.macs_per_s),
+            *[_half_width(each.macs_per_s, each.low, each.high)] * is_measured,
             format_significant(profile.ridge_point(each.precision, each.threads)),
-            *((str(each.threads or MISSING), interval, plain(each.kernel)) if is_measured else ()),
+            *[plain(each.kernel)] * is_measured,
         )
     return table
 
 
-def _memory(profile: DeviceProfile) -> object:
+def _memory(profile: DeviceProfile) -> Table:
     is_measured = profile.environment is not None
-    extra = ("threads>", "95 %", "kernel", "buffer>", "size>") if is_measured else ()
-    sizes = {cache.level: cache.size_bytes for cache in profile.caches}
-    table = new_table("level", "access", "bytes/s>", *extra)
+    before, behind = (("size>", "access", "threads>"), ("±>", "walked>", "kernel")) if is_measured else ((), ())
+    table = new_table("level", *before, "bytes/s>", *behind)
+    sizes = {str(cache.level): format_bytes(cache.size_bytes) for cache in profile.caches}
     for each in profile.memory:
-        table.add_row(
-            each.level,
-            each.access if each.access != "any" else "",
-            format_bytes(each.bytes_per_s),
-            *(
-                (
-                    str(each.threads or MISSING),
-                    f"{format_bytes(each.low)} - {format_bytes(each.high)}",
-                    each.kernel,
-                    format_bytes(each.buffer_bytes),
-                    format_bytes(sizes[each.level]) if each.level in sizes else "",
-                )
-                if is_measured
-                else ()
-            ),
-        )
+        row = [each.level, sizes.get(each.level, ""), each.access, str(each.threads), format_count(each.bytes_per_s)]
+        row += [_half_width(each.bytes_per_s, each.low, each.high), format_bytes(each.buffer_bytes), plain(each.kernel)]
+        table.add_row(*(row if is_measured else (row[0], row[4])))
     return table
+
+
+def _half_width(value: float, low: float | None, high: float | None) -> str:
+    """Return half the 95 % interval as a share: ``2.1 %``."""
+    return MISSING if low is None or high is None else format_percent((high - low) / 2 / value)
 
 
 def _facts(profile: DeviceProfile) -> Iterator[str]:

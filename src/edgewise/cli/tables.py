@@ -21,6 +21,7 @@ FOLDING = frozenset(
         "precisions",
         "made here with",
         "families",
+        "kernel",
     }
 )
 """Columns whose text may go over several lines where the terminal is narrow; numbers stay whole."""

@@ -26,11 +26,13 @@ class Work:
         macs: multiply-accumulates; of convolutions, linear layers and matmuls.
         weight_bytes: of all weights, at the file's precision.
         io_bytes: of inputs and outputs.
+        precision: that the file itself says it multiplies in; None where it does not say.
     """
 
     macs: int
     weight_bytes: int
     io_bytes: int
+    precision: str | None = None
 
 
 def machine_limit(

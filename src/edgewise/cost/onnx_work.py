@@ -69,14 +69,35 @@ def onnx_work(path: Path, input_shape: Sequence[int]) -> Work | None:
     shapes = {value.name: _shape(value) for value in (*graph.input, *graph.value_info, *graph.output)} | weights
     macs = [_macs(node, shapes) for node in graph.node if node.op_type in OPERANDS]
     ends = [_bytes(value, shapes) for value in (*inputs, *graph.output)]
-    if None in macs or None in ends:
+    precision = _precision(graph)
+    if None in macs or None in ends or precision is None:
         return None
     held = sum(math.prod(tensor.dims) * _itemsize(tensor.data_type) for tensor in graph.initializer)
-    return Work(macs=sum(filter(None, macs)), weight_bytes=int(held), io_bytes=sum(filter(None, ends)))
+    return Work(
+        macs=sum(filter(None, macs)), weight_bytes=int(held), io_bytes=sum(filter(None, ends)), precision=precision
+    )
 
 
 def _is_known(node: Any) -> bool:
     return node.domain in ("", "ai.onnx") and (node.op_type in OPERANDS or node.op_type in FREE)
+
+
+def _precision(graph: Any) -> str | None:
+    """Return what a file multiplies in: int8 where it quantises anything, else what its largest weights are; None for others."""
+    import onnx
+
+    if any("Integer" in node.op_type or node.op_type.startswith(("QLinear", "QuantizeLinear")) for node in graph.node):
+        return "int8"
+    largest = max(graph.initializer, key=lambda tensor: math.prod(tensor.dims), default=None)
+    kinds = {
+        onnx.TensorProto.FLOAT: "fp32",
+        onnx.TensorProto.FLOAT16: "fp16",
+        onnx.TensorProto.BFLOAT16: "bf16",
+        # brought back before they are multiplied with
+        onnx.TensorProto.INT8: "fp32",
+        onnx.TensorProto.UINT8: "fp32",
+    }
+    return "fp32" if largest is None else kinds.get(largest.data_type)
 
 
 def _fix_shape(value: Any, shape: Sequence[int]) -> None:

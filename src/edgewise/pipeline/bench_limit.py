@@ -81,7 +81,7 @@ class Limits:
             work,
             self.device,
             latency_ms=measured.latency_ms,
-            precision=multiplies_in(measured),
+            precision=work.precision or multiplies_in(measured),
             threads=measured.threads,
             reference=None if speed is None else (speed.kernel, statistics.median(speed.times_ms)),
         )

@@ -30,6 +30,4 @@ def measure_and_keep(out: Path | None, listener: JobListener) -> tuple[DevicePro
     listener.on_stage("Measuring peaks and bandwidths of this machine, about a minute; leave it alone meanwhile")
     profile = measure_device(progress=listener.on_progress, say=listener.on_message)
     write_device_file(profile, path)
-    for remark in profile.remarks:
-        listener.on_message(f"{remark}; measure again on a quiet machine")
     return profile, path

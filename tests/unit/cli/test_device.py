@@ -45,7 +45,7 @@ def test_a_device_is_shown_with_its_sources(capsys) -> None:
     out = capsys.readouterr().out
     for text in (
         "204.8 G",
-        "64.0 GB",
+        "64.0 G",
         "0.800",
         "fitted to 17 published",
         "35.5 MACs per byte",

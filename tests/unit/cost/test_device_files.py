@@ -1,5 +1,6 @@
 """Device profiles: those that come along, this machine's, and files of a user's, good and bad."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from edgewise.cost.device_files import (
     THIS_CPU,
     device_names,
     find_device,
+    parse_device,
     this_cpu,
     this_cpu_path,
     write_device_file,
@@ -15,6 +17,7 @@ from edgewise.cost.device_files import (
 from edgewise.errors import ConfigError, InputError, OutputError, UnknownNameError
 from edgewise.records.device import DeviceProfile
 from edgewise.records.environment import capture_environment
+from edgewise.spec.plain_yaml import load_yaml
 
 GOOD = """
 name: board
@@ -98,6 +101,12 @@ def test_a_users_file_is_read_and_written(tmp_path, name):
     assert device.peak("fp32").macs_per_s == 2.2e10
     write_device_file(device, tmp_path / "deep" / name)
     assert find_device(str(tmp_path / "deep" / name)) == device
+
+
+def test_the_file_that_the_documentation_shows_is_one():
+    page = (Path(__file__).parents[3] / "docs/measuring.md").read_text(encoding="utf-8")
+    (text,) = re.findall(r"^```yaml\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    assert parse_device(load_yaml(text.encode()), "docs").ridge_point("int8") == pytest.approx(7.7 / 1.7)
 
 
 BAD = [

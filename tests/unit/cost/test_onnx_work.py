@@ -63,6 +63,29 @@ def test_int8_weights_are_a_byte_each(tmp_path):
     path = saved(tmp_path / "m.onnx", nodes, {"w8": zeros(16, 3, 1, 1, kind=np.int8), "scale": np.float32(1)})
     found = onnx_work(path, (1, 3, 8, 8))
     assert (found.macs, found.weight_bytes) == (16 * 3 * 64, 16 * 3 + 4)
+    # nothing is quantised on the way: the weights are brought back and multiplied in float32
+    assert found.precision == "fp32"
+
+
+def test_a_file_that_quantises_multiplies_in_int8(tmp_path):
+    nodes = [
+        helper.make_node("QuantizeLinear", ["x", "scale"], ["x8"]),
+        helper.make_node("DequantizeLinear", ["x8", "scale"], ["xf"]),
+        helper.make_node("Conv", ["xf", "w"], ["y"]),
+    ]
+    path = saved(tmp_path / "m.onnx", nodes, {"w": zeros(16, 3, 1, 1), "scale": np.float32(1)})
+    assert onnx_work(path, (1, 3, 8, 8)).precision == "int8"
+
+
+@pytest.mark.parametrize(("kind", "precision"), [(np.float32, "fp32"), (np.float16, "fp16"), (np.float64, None)])
+def test_the_weights_tell_the_precision(tmp_path, kind, precision):
+    nodes = [
+        helper.make_node("Cast", ["x"], ["c"], to=helper.np_dtype_to_tensor_dtype(np.dtype(kind))),
+        helper.make_node("Conv", ["c", "w"], ["z"]),
+        helper.make_node("Cast", ["z"], ["y"], to=TensorProto.FLOAT),
+    ]
+    found = onnx_work(saved(tmp_path / "m.onnx", nodes, {"w": zeros(16, 3, 1, 1, kind=kind)}), (1, 3, 8, 8))
+    assert (found and found.precision) == precision
 
 
 @pytest.mark.parametrize(

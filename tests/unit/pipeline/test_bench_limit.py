@@ -103,6 +103,12 @@ def test_the_work_of_a_model_goes_before_what_its_file_says(files, this_machine,
     assert run(request_of("a.onnx"))[1][0].limit.macs == 5000
 
 
+def test_what_a_bare_file_multiplies_in_stands_in_the_file(files, this_machine, monkeypatch):  # noqa: F811
+    work = Work(macs=5000, weight_bytes=1, io_bytes=1, precision="int8")
+    monkeypatch.setattr(bench_limit, "onnx_work", lambda *_: work)
+    assert run(request_of("a.onnx"))[1][0].limit is None, "no int8 peak is known, fp32's would be wrong"
+
+
 # ---- counting models
 
 
