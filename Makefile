@@ -13,7 +13,7 @@ TRASHNET_ARGS ?= --max-ms 2 --img-size 128 --time-budget 20m
 CIFAR_ARGS ?= --model mobilenetv4_conv_small --width-mult 0.5 --img-size 32 --time-budget 10m
 
 .DEFAULT_GOAL := help
-.PHONY: help setup quickstart test lint format clean docs bench-zoo bench-build bench-compile bench-battery bench-matrix bench-protocol bench-best bench-int8 bench-bugs \
+.PHONY: help setup quickstart test lint format clean docs bench-zoo bench-build bench-compile bench-battery bench-matrix bench-protocol bench-best bench-phones bench-int8 bench-bugs \
 	bench-startup bench-step bench-quickstart bench-trashnet bench-cifar bench-import
 
 help: ## list the targets
@@ -73,6 +73,9 @@ bench-best: $(STAMP) ## our files against timm's own export, sixteen models; DAT
 
 bench-int8: $(STAMP) ## int8 accuracy of trained models in every format, about 2 hours; CIFAR10=… TRASHNET=…
 	$(BIN)/python benchmarks/int8_table.py $(if $(CIFAR10),--cifar10 '$(CIFAR10)') $(if $(TRASHNET),--trashnet '$(TRASHNET)')
+
+bench-phones: $(STAMP) ## published phone latencies from a fitted roofline, each model left out once
+	$(BIN)/python benchmarks/paper_latency.py
 
 bench-matrix: $(STAMP) ## every family in every export format, about 20 minutes
 	$(BIN)/python benchmarks/export_matrix.py

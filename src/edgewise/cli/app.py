@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from edgewise.cli import cost
 from edgewise.cli.device import device
 from edgewise.errors import ConfigError, InputError
 
@@ -28,6 +29,10 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(device)
+app.command(epilog="Example: edgewise profile mobilenetv4_conv_small --device pixel6_cpu_big --precision int8")(
+    cost.profile
+)
+app.command(epilog="Example: edgewise ridge 'mobilenetv4_*' repvit_m1_0 --sweep 0:500")(cost.ridge)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 Data = Annotated[

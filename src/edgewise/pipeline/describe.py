@@ -43,7 +43,7 @@ def describe_model(source: ModelSource, img_size: int | None = None) -> Descript
     """
     side = source.img_size if img_size is None else img_size
     check_img_size(side)
-    model = _without_memory(source, side)
+    model = without_memory(source, side)
     report = count(model, side)
     entry = source.entry
     if entry is not None and side == entry.img_size:
@@ -57,7 +57,8 @@ def describe_model(source: ModelSource, img_size: int | None = None) -> Descript
     )
 
 
-def _without_memory(source: ModelSource, img_size: int) -> nn.Module:
+def without_memory(source: ModelSource, img_size: int) -> nn.Module:
+    """Build a model on the meta device, where it can be built there."""
     try:
         with torch.device("meta"):
             return source.build(img_size)

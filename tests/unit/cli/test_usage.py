@@ -16,6 +16,8 @@ from edgewise.cli.main import main, run
 COMMAND = typer.main.get_command(app)
 NAMES = sorted(COMMAND.commands)  # type: ignore[attr-defined]
 EXPECTED = {
+    "profile",
+    "ridge",
     "quickstart",
     "fit",
     "list",

@@ -1,0 +1,77 @@
+"""The commands that reason about cost: `profile` and `ridge`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+
+def profile(
+    model: Annotated[
+        str, typer.Argument(help="A name that 'edgewise list' shows, NAME.TAG, your own FILE.yaml, or timm:NAME.")
+    ],
+    device: Annotated[
+        str, typer.Option(help="A name of 'edgewise device list', this-cpu, or your own device file.")
+    ] = "this-cpu",
+    precision: Annotated[str, typer.Option(help="fp32, fp16, bf16, int8 or int8-weights.")] = "fp32",
+    threads: Annotated[int | None, typer.Option(help="Of a measured device; 1 by default.")] = None,
+    img_size: Annotated[int | None, typer.Option("--img-size", "--imgsz", help="Side of the input in pixels.")] = None,
+    batch: Annotated[int, typer.Option(help="Images in one call.")] = 1,
+    overhead_us: Annotated[float, typer.Option(help="Fixed cost of a kernel in µs, where you know it.")] = 0.0,
+    stated: Annotated[
+        bool, typer.Option("--stated", help="The data sheet's figures even where there are fitted ones.")
+    ] = False,
+    measured: Annotated[
+        str | None, typer.Option(help="A latency in ms, or a bench's record, to set beside the roof.")
+    ] = None,
+    layers: Annotated[bool, typer.Option("--layers", help="One row a kernel.")] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for chart and table; default runs/profile, numbered.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """A model under a device's roof: the least time of each kernel, and whether arithmetic or memory bounds it."""
+    from edgewise.cli.render_profile import render_profile
+    from edgewise.pipeline.profile_job import ProfileRequest, profile_model
+
+    request = ProfileRequest(
+        model=model,
+        device=device,
+        precision=precision,
+        threads=threads,
+        img_size=img_size,
+        batch=batch,
+        overhead_us=overhead_us,
+        stated=stated,
+        measured=measured,
+    )
+    render_profile(profile_model(request, out), layers=layers, as_json=json)
+
+
+def ridge(
+    what: Annotated[
+        list[str] | None, typer.Argument(help="Models or patterns; nothing for the whole catalogue.")
+    ] = None,
+    sweep: Annotated[str, typer.Option(help="LOW:HIGH in MACs per byte.")] = "0:500",
+    precision: Annotated[str, typer.Option(help="That bytes are counted for.")] = "int8",
+    peers: Annotated[
+        bool, typer.Option("--peers", help="Add FastViT, EfficientViT and ConvNeXt as MobileNetV4's paper does (timm).")
+    ] = False,
+    out: Annotated[Path | None, typer.Option(help="Folder for charts and table; default runs/ridge, numbered.")] = None,
+    json: Json = False,
+) -> None:
+    """Cost against the device's ridge point: which models stay on the Pareto front, and what costs what."""
+    from edgewise.cli.progress import TerminalListener
+    from edgewise.cli.render_ridge import render_ridge
+    from edgewise.cli.terminal import notes
+    from edgewise.pipeline.ridge_job import RidgeRequest, parse_sweep, ridge_sweep
+
+    low, high = parse_sweep(sweep)
+    request = RidgeRequest(what=tuple(what or ()), low=low, high=high, precision=precision, peers=peers)
+    with TerminalListener(notes(), quiet=json) as listener:
+        found = ridge_sweep(request, out, listener)
+    render_ridge(found, as_json=json)
