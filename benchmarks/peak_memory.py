@@ -26,7 +26,7 @@ from edgewise.graph.capture import capture
 from edgewise.models.resolve import resolve
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from tests.planners import executorch_plan_bytes, litert_arena_bytes  # noqa: E402
+from tests.planners import executorch_plan_bytes, litert_arena_bytes
 
 LIMIT = 0.05
 WANTED = 20
@@ -38,7 +38,8 @@ NAMES = (
     "mobilenetv4_conv_small mobilenetv2_100 mobilenetv3_large_100 repvgg_a0 mobilenetv1_100 mobilenetv3_small_100 mobilenetv2_050 "
     "mobilenetv4_conv_small_035 repvit_m0_9 mobileone_s1 timm:efficientnet_lite0 timm:mnasnet_100 timm:lcnet_100 timm:resnet18 "
     "timm:regnetx_002 timm:fasternet_t0 timm:fbnetc_100 timm:mobilenet_edgetpu_v2_s mobilenetv4_conv_medium timm:efficientnet_b0 "
-    "timm:ghostnet_100 timm:tinynet_a timm:starnet_s1 repvit_m1_0 mobileone_s0 timm:efficientvit_b0 mobilenetv4_hybrid_medium mobileformer_v4_100m"
+    "timm:ghostnet_100 timm:tinynet_a timm:starnet_s1 repvit_m1_0 mobileone_s0 timm:efficientvit_b0 mobilenetv4_hybrid_medium "
+    "mobileformer_v4_100m"
 )
 
 
@@ -50,7 +51,13 @@ def main() -> None:
     given = parser.parse_args()
     rows = [_row(name, given.kept) for name in given.names.split(",")]
     checks = [
-        check(f"models within {LIMIT:.0%} of {planner}", sum(_is_within(row, planner) for row in rows), WANTED, "", at_least=True)
+        check(
+            f"models within {LIMIT:.0%} of {planner}",
+            sum(_is_within(row, planner) for row in rows),
+            WANTED,
+            "",
+            at_least=True,
+        )
         for planner in PLANNERS
     ]
     save_result(given.out, command=this_command(), checks=checks, rows=rows)
@@ -78,7 +85,11 @@ def _row(name: str, kept: Path | None) -> dict[str, Any]:
             _keep(kept, f"{name} {planner}", planned)
         size = planned["planned"]
         difference = round(counted.peak_activation_bytes / size - 1, 4) if size else None
-        row[planner] = {"counted": counted.peak_activation_bytes, "at": counted.peak_module, "difference": difference} | planned
+        row[planner] = {
+            "counted": counted.peak_activation_bytes,
+            "at": counted.peak_module,
+            "difference": difference,
+        } | planned
     print(row, flush=True)
     return row
 

@@ -1,8 +1,8 @@
 """What memory planners that really run allocate for activations, without a delegate.
 
-LiteRT's planner runs in `allocate_tensors`; how large its arena is shows in the addresses of the tensors. ExecuTorch's runs when a program is
-made and writes the size into it; that is done in a process of its own, `python -m tests.planners PROGRAM`, with constants folded as
-a deployed file has them (else the transposed classifier is planned as an activation).
+LiteRT's planner runs in `allocate_tensors`; how large its arena is shows in the addresses of the tensors. ExecuTorch's runs when a
+program is made and writes the size into it; that is done in a process of its own, `python -m tests.planners PROGRAM`, with constants
+folded as a deployed file has them (else the transposed classifier is planned as an activation).
 """
 
 from __future__ import annotations
@@ -71,4 +71,4 @@ def _plan(path: Path) -> int:
 
 
 if __name__ == "__main__":
-    print(_plan(Path(sys.argv[1])))
+    sys.stdout.write(f"{_plan(Path(sys.argv[1]))}\n")

@@ -225,7 +225,9 @@ def _padded(step: _Step) -> Kernel | None:
     if step.call.op != "aten.convolution" or step.call.args[6] or not any(step.call.args[4]):
         return None
     image, weight = step.call.inputs[:2]
-    sides = list(zip(image.shape[2:], weight.shape[2:], *(_each(step.call.args[at], image) for at in (3, 4, 5)), strict=True))
+    sides = list(
+        zip(image.shape[2:], weight.shape[2:], *(_each(step.call.args[at], image) for at in (3, 4, 5)), strict=True)
+    )
     if all(_is_same(*side) for side in sides):
         return None
     shape = (*image.shape[:2], *(side + 2 * pad for side, _, _, pad, _ in sides))

@@ -27,6 +27,7 @@ EXPECTED = {
     "export",
     "bench",
     "compare",
+    "compare-cost",
     "report",
     "doctor",
 }
