@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import onnx
@@ -10,8 +11,10 @@ import pytest
 from tests.e2e.conftest import paint_classes
 
 from edgewise.models.catalogue import CATALOGUE, FAMILIES
+from edgewise.models.facts.costs import COSTS
 from edgewise.models.pretrained import list_pretrained
 from edgewise.models.spec_file import read_spec_file
+from edgewise.report.formatting import format_bytes
 
 SMALL = "mobilenetv4_conv_small"
 TINY_NET = """
@@ -74,6 +77,8 @@ def test_list_as_json(cli) -> None:
         "family": "repvgg",
         "source": entry.source,
     }
+    cost = COSTS["repvgg_a0"]
+    assert {name: row[name] for name in asdict(cost)} == asdict(cost)
 
 
 def test_info_of_a_model(cli) -> None:
@@ -101,6 +106,46 @@ def test_info_of_a_set_of_weights(cli) -> None:
     assert "at 256 px, batch 1" in found.out
     assert ".e1200_r224_in1k" not in found.out
     assert "mean 0.5 0.5 0.5, std 0.5 0.5 0.5; from timm/mobilenetv4_conv_small.e3600_r256_in1k" in found.out
+
+
+def test_info_row_by_row(cli) -> None:
+    report = cli("info", SMALL, "--img-size", 64, "--json").json()["deployed"]
+    stages = cli("info", SMALL, "--img-size", 64).out
+    assert [line for line in stages.splitlines() if line.startswith("blocks.2 ")]
+    assert format_bytes(report["peak_activation_bytes"]) in stages
+    blocks = cli("info", SMALL, "--img-size", 64, "--blocks").out
+    assert "UIB" in blocks.replace("\n", "")
+    layers = cli("info", SMALL, "--img-size", 64, "--layers").out
+    kinds = [line.split()[1] for line in layers.splitlines() if len(line.split()) > 5 and "x" in line.split()[2]]
+    assert [kind for kind in kinds if kind in ("conv", "depthwise", "pointwise")] == [
+        kernel["kind"] for kernel in report["kernels"] if kernel["kind"] in ("conv", "depthwise", "pointwise")
+    ]
+    assert max(map(len, (stages + blocks + layers).splitlines())) <= 80
+
+
+def test_info_by_batch_dtype_and_fusion(cli) -> None:
+    settings = ("--img-size", 64, "--json")
+    one = cli("info", SMALL, *settings).json()["deployed"]
+    other = cli("info", SMALL, *settings, "--batch", 3, "--dtype", "int8", "--fusion", "litert").json()["deployed"]
+    assert (other["dtype"], other["fusion"], other["input_shape"]) == ("int8", "litert", [3, 3, 64, 64])
+    assert (other["macs"], other["params"]) == (3 * one["macs"], one["params"])
+    assert one["weight_bytes"] / 4 < other["weight_bytes"] < one["weight_bytes"] / 3.5  # biases stay in 32 bits
+    assert "at 64 px, batch 3" in cli("info", SMALL, "--img-size", 64, "--batch", 3).out
+
+
+def test_compare_cost(cli) -> None:
+    found = cli("compare-cost", SMALL, TIMMS, "--img-size", 64)
+    assert found.code == 0, found.err
+    assert max(map(len, found.out.splitlines())) <= 80
+    rows = {line.split()[0]: line.split() for line in found.out.splitlines() if line.split()}
+    both = cli("compare-cost", SMALL, TIMMS, "--img-size", 64, "--json").json()
+    a, b = both["models"]
+    assert (a["name"], b["name"], a["input_shape"]) == (SMALL, TIMMS, [1, 3, 64, 64])
+    assert both["ratios"]["macs"] == round(b["macs"] / a["macs"], 4)
+    assert rows["MACs"][-1] == f"{both['ratios']['macs']:.2f}"
+    assert rows["kernels"] == ["kernels", str(a["num_kernels"]), str(b["num_kernels"])]
+    assert sum(kind["num_kernels"] for kind in a["kinds"]) == a["num_kernels"]
+    assert sum(kind["macs"] for kind in b["kinds"]) == b["macs"]
 
 
 @pytest.mark.parametrize("name", ["timm:levit_128s", TIMMS])
@@ -168,6 +213,11 @@ REFUSED = [
     ("info timm:resnet18 --spec", "'timm:resnet18' is timm's and has no rows to print"),
     ("train photos --model timm:resnet18", "'timm:resnet18' is timm's and has no rows, which training needs"),
     ("train photos --model mobileformer_52m --width-mult 0.5", "give a smaller member of its family"),
+    (f"info {SMALL} --dtype int4", "unknown dtype 'int4'; did you mean 'int8'?"),
+    (f"info {SMALL} --fusion tensorrt", "unknown fusion model 'tensorrt'"),
+    (f"info {SMALL} --batch 0", "batch is 0; must be 1 or more"),
+    (f"info {SMALL} --layers --blocks", "--blocks and --layers were both given"),
+    (f"compare-cost {SMALL} {SMALL}l", f"unknown model '{SMALL}l'; did you mean '{SMALL}'?"),
     (f"info {SMALL}.e3600", f"unknown weights '{SMALL}.e3600'"),
     (f"export {SMALL} --img-size 7", "img_size is 7; must be within 8 and 4096"),
     ("export photos --img-size 64", "img_size is for models by name; 'photos' is exported at the size of its run"),

@@ -15,6 +15,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import edgewise
 from edgewise.models.catalogue import CATALOGUE, FAMILIES
+from edgewise.models.facts.cost import Cost
+from edgewise.models.facts.costs import COSTS
 
 MODULES = [
     importlib.import_module(f"{oracles.__name__}.{module.name}") for module in pkgutil.iter_modules(oracles.__path__)
@@ -37,6 +39,10 @@ def test_oracles_are_of_catalogue_entries_and_stand_once() -> None:
     assert len(ORACLES) == sum(len(module.ORACLES) for module in MODULES)
 
 
+def test_costs_are_of_the_catalogue() -> None:
+    assert list(COSTS) == list(CATALOGUE)
+
+
 def _on_meta(name: str) -> nn.Module:
     with torch.device("meta"):
         return edgewise.create_model(name).eval()
@@ -47,7 +53,7 @@ def _num_params(model: nn.Module) -> int:
 
 
 def _macs(model: nn.Module, side: int) -> int:
-    """Count with torch's own counter, which takes a tenth of the time of ours; it counts a multiplication and an addition as two."""
+    """Count with torch's own counter, for which a multiplication and an addition are two."""
     with FlopCounterMode(display=False) as counter:
         model(torch.empty(1, 3, side, side, device="meta"))
     flops = counter.get_total_flops()
@@ -61,7 +67,16 @@ def test_counts(name: str) -> None:
     model = _on_meta(name)
     fused = edgewise.fuse(model)
     assert (_num_params(model), _macs(model, entry.img_size)) == (entry.params, entry.macs)
-    assert (_num_params(fused), _macs(fused, entry.img_size)) == (entry.params_fused, entry.macs_fused)
+    report = edgewise.count(fused, entry.img_size)
+    assert report.complete, report.unknown
+    assert (_num_params(fused), report.macs) == (entry.params_fused, entry.macs_fused)
+    assert COSTS[name] == Cost(
+        activations_fused=report.activations,
+        weight_bytes_fused=report.weight_bytes,
+        activation_bytes_fused=report.read_bytes + report.written_bytes,
+        accesses_fused=report.accesses,
+        peak_activation_bytes_fused=report.peak_activation_bytes,
+    )
     if oracle is not None:
         assert oracle.params in (None, entry.params)
         assert oracle.params_fused in (None, entry.params_fused)

@@ -16,6 +16,7 @@ from edgewise.cli.device import device
 from edgewise.errors import ConfigError, InputError
 
 if TYPE_CHECKING:
+    from edgewise.cli.render_models import Rows
     from edgewise.records.bench import BenchRequest
 
 app = typer.Typer(
@@ -75,6 +76,13 @@ BenchPrecision = Annotated[str, typer.Option(help="Precisions of models and runs
 BenchThreads = Annotated[str, typer.Option(help="Threads of one call; several with commas.")]
 BenchBatch = Annotated[int, typer.Option(help="Images a call.")]
 BenchData = Annotated[str | None, typer.Option(help="Real images, which int8 needs.")]
+CostBatch = Annotated[int, typer.Option(help="Images a pass.")]
+CostDtype = Annotated[
+    str, typer.Option(help="Precision that bytes are counted for: fp32, fp16, bf16, int8, int8-weights.")
+]
+Fusion = Annotated[
+    str, typer.Option(help="What runs as one kernel: generic, eager, onnxruntime, openvino, litert, executorch.")
+]
 ValShare = Annotated[float, typer.Option(help="Share that validates where the data has no val/ folder.")]
 TRAIN_PANEL = "Training settings (default: the recipe's)"
 
@@ -137,7 +145,11 @@ def info(
         str, typer.Argument(help="A name that 'edgewise list' shows, NAME.TAG, your own FILE.yaml, or timm:NAME.")
     ],
     img_size: ImgSize = None,
-    layers: Annotated[bool, typer.Option("--layers", help="One row a block instead of a stage.")] = False,
+    batch: CostBatch = 1,
+    dtype: CostDtype = "fp32",
+    fusion: Fusion = "generic",
+    blocks: Annotated[bool, typer.Option("--blocks", help="One row a block instead of a stage.")] = False,
+    layers: Annotated[bool, typer.Option("--layers", help="One row a kernel: all that is run.")] = False,
     spec: Annotated[bool, typer.Option("--spec", help="Print the model's rows as YAML, ready to edit.")] = False,
     json: Json = False,
 ) -> None:
@@ -146,8 +158,32 @@ def info(
 
     if spec:
         render_spec(model, img_size, as_json=json)
-    else:
-        render_info(model, img_size, layers=layers, as_json=json)
+        return
+    if blocks and layers:
+        raise ConfigError("--blocks and --layers were both given; accepted: one of them")
+    rows: Rows = "layers" if layers else "blocks" if blocks else "stages"
+    render_info(model, img_size, batch=batch, dtype=dtype, fusion=fusion, rows=rows, as_json=json)
+
+
+@app.command("compare-cost", epilog="Example: edgewise compare-cost mobilenetv4_conv_small mobilenetv3_large_100")
+def compare_cost(
+    first: Annotated[str, typer.Argument(metavar="A", help="A model, as for info.")],
+    second: Annotated[str, typer.Argument(metavar="B", help="Another.")],
+    img_size: ImgSize = None,
+    batch: CostBatch = 1,
+    dtype: CostDtype = "fp32",
+    fusion: Fusion = "generic",
+    json: Json = False,
+) -> None:
+    """Compare what two models compute, hold and move, each at its own image size unless one is given."""
+    from edgewise.cli.render_cost import render_cost_comparison
+    from edgewise.models.resolve import resolve
+
+    sources = [resolve(given) for given in (first, second)]
+    from edgewise.pipeline.describe import describe_model
+
+    found = [describe_model(each, img_size, batch=batch, dtype=dtype, fusion=fusion) for each in sources]
+    render_cost_comparison(found, as_json=json)
 
 
 @app.command(epilog="Example: edgewise quickstart")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
+from edgewise.cli.render_cost import say_kernels, say_parts, say_totals
 from edgewise.cli.tables import new_table, plain
 from edgewise.cli.terminal import console, notes, print_json
 from edgewise.errors import InputError, shown, unknown_name
 from edgewise.models.catalogue import CATALOGUE, FAMILIES, list_models
+from edgewise.models.facts.costs import COSTS
 from edgewise.models.pretrained import Tag, tags_of
 from edgewise.report.formatting import format_count, format_percent
 
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 
     from edgewise.models.facts.entry import Entry
     from edgewise.pipeline.describe import Description
+
+Rows = Literal["stages", "blocks", "layers"]
 
 ENTRY_FIELDS = (
     "name",
@@ -78,24 +82,32 @@ def _list_row(entry: Entry) -> tuple[str, ...]:
 
 def _as_dict(entry: Entry) -> dict[str, Any]:
     weights = [tag.name for tag in tags_of(entry.name) if tag.has_weights]
-    return {field: getattr(entry, field) for field in ENTRY_FIELDS} | {"weights": weights}
+    cost = COSTS.get(entry.name)
+    moved = asdict(cost) if cost else {}
+    return {field: getattr(entry, field) for field in ENTRY_FIELDS} | moved | {"weights": weights}
 
 
-def render_info(given: str, img_size: int | None, *, layers: bool, as_json: bool) -> None:
+def render_info(
+    given: str, img_size: int | None, *, batch: int, dtype: str, fusion: str, rows: Rows, as_json: bool
+) -> None:
     """Show one model's cost, and what was published of it."""
     from edgewise.models.resolve import resolve
 
     source = resolve(given)  # an unknown name is refused before anything heavy is loaded
     from edgewise.pipeline.describe import describe_model
 
-    found = describe_model(source, img_size)
+    found = describe_model(source, img_size, batch=batch, dtype=dtype, fusion=fusion)
     if as_json:
         print_json(_info_as_dict(found))
         return
     out = console()
     _say_origin(out, found)
-    _say_totals(out, found)
-    _say_parts(out, found, layers=layers)
+    say_totals(out, found)
+    if rows == "layers":
+        say_kernels(out, found.deployed)
+    else:
+        parts = found.deployed.blocks if rows == "blocks" else found.deployed.stages
+        say_parts(out, parts, with_kind=rows == "blocks")
     _say_weights(out, found)
 
 
@@ -103,8 +115,9 @@ def _info_as_dict(found: Description) -> dict[str, Any]:
     known = _as_dict(found.source.entry) if found.source.entry else {}
     weights = [asdict(tag) | {"name": tag.name} for tag in found.tags if tag.has_weights]
     counted = found.report.model_dump(mode="json")
-    deployed = {"params_fused": found.params_fused, "macs_fused": found.macs_fused, "img_size": found.img_size}
-    return known | counted | deployed | {"weights": weights}
+    deployed = found.deployed.model_dump(mode="json", exclude={"ops"})
+    forms = {"params_fused": found.deployed.params, "macs_fused": found.deployed.macs, "img_size": found.img_size}
+    return known | counted | forms | {"deployed": deployed, "weights": weights}
 
 
 def _say_origin(out: Console, found: Description) -> None:
@@ -118,32 +131,6 @@ def _say_origin(out: Console, found: Description) -> None:
     out.print(
         f"published top-1 {format_percent(entry.top1)} at {entry.img_size} px: {plain(entry.source)}", style="dim"
     )
-
-
-def _say_totals(out: Console, found: Description) -> None:
-    report = found.report
-    totals = new_table(f"at {found.img_size} px, batch 1", "parameters>", "MACs>", "activations>")
-    totals.add_row("training form", f"{report.params:,}", f"{report.macs:,}", f"{report.activations:,}")
-    totals.add_row("deployed form", f"{found.params_fused:,}", f"{found.macs_fused:,}", "")
-    out.print(totals)
-    if not report.complete:
-        out.print(f"[yellow]not counted, for want of a rule:[/] {', '.join(report.unknown)}", soft_wrap=True)
-
-
-def _say_parts(out: Console, found: Description, *, layers: bool) -> None:
-    report = found.report
-    parts = new_table("part", "kind", "output", "params>", "MACs>", "share>", "activations>")
-    for part in report.blocks if layers else report.stages:
-        parts.add_row(
-            part.path,
-            part.kind,
-            "x".join(map(str, part.out_shape)),
-            format_count(part.params),
-            format_count(part.macs),
-            format_percent(part.macs / max(1, report.macs), 0),
-            format_count(part.activations),
-        )
-    out.print(parts)
 
 
 def _say_weights(out: Console, found: Description) -> None:

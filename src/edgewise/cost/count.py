@@ -122,13 +122,13 @@ def _kernel_costs(run: Trace, graph: FusedGraph, precision: Precision) -> tuple[
 
 
 def _kernel_cost(run: Trace, kernel: Kernel, written: list[Slot], precision: Precision) -> KernelCost:
-    first = run.calls[kernel.calls[0]]
+    first = run.calls[kernel.place]
     # a slice or a broadcast of a tensor reads no more of it than there is
     reads = {slot: min(value.numel, slot.value.numel) for slot, value in kernel.reads.items()}
     weights = sorted((slot.value for slot in kernel.weights), key=lambda value: value.numel, reverse=True)
     bias_bytes = kernel.num_added_biases * precision.vector_bytes
     num_weights = sum(value.numel for value in weights) + kernel.num_added_biases
-    is_conv = first.op == "aten.convolution"
+    is_conv = bool(kernel.calls) and first.op == "aten.convolution"
     return KernelCost(
         module=first.module,
         kind=kernel.kind,

@@ -47,6 +47,12 @@ class FusionModel:
     """Whether transposes and slices are views; explicit copies (``contiguous``) then are none."""
     keeps_input: bool = False
     """Whether the input's memory is never given to another tensor."""
+    turns_input: bool = False
+    """Whether the input (N, C, H, W) is copied to (N, H, W, C) first."""
+    pads_apart: bool = False
+    """Whether a convolution whose padding is not TensorFlow's SAME reads a padded copy of its input."""
+    unrolls_windows: bool = False
+    """Whether a dense convolution with a window or a stride writes all windows side by side first (im2col)."""
     overwrites: frozenset[str] = frozenset()
     """Operators that write over their first input where nothing reads it later."""
     scratch: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
@@ -78,10 +84,14 @@ FUSIONS: Final[Mapping[str, FusionModel]] = MappingProxyType(
         ),
         "litert": FusionModel(
             source="tensorflow/compiler/mlir/lite/transforms/optimize.cc (fused_activation_function); "
-            "arena: tensorflow/lite/arena_planner.cc",
+            "arena and kernels without a delegate, one thread: tensorflow/lite/arena_planner.cc, kernels/conv.cc",
             activations=CLAMPS,
             joins_elementwise=True,
             keeps_input=True,
+            turns_input=True,
+            pads_apart=True,
+            unrolls_windows=True,
+            overwrites=frozenset({"add"}),
         ),
         "executorch": FusionModel(
             source="executorch/backends/xnnpack: clamps join the operator before them",

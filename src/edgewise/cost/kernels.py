@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -32,8 +34,10 @@ class Kernel:
     """One kernel with its operators and the tensors that it reads and writes."""
 
     kind: OpKind
+    place: int
+    """Of the operator that it is there for, in the pass."""
     calls: list[int]
-    """Places of its operators in the pass."""
+    """Places of its operators in the pass; empty where a runtime adds the kernel of itself."""
     reads: dict[Slot, Value]
     """Activations, each with the widest view of it that is read."""
     weights: dict[Slot, Value]
@@ -48,7 +52,7 @@ class Kernel:
     overwrites: Slot | None = None
     """Whose memory the output takes."""
     scratch: int = 0
-    """Tensors of the output's size needed on the way."""
+    """Elements needed on the way, of the output's type."""
 
 
 @dataclass(slots=True, eq=False)
@@ -91,7 +95,11 @@ def fused_graph(trace: Trace, fusion: FusionModel) -> FusedGraph:
         slot.is_output = True
     num_readers = Counter(slot for step in steps for slot in step.reads)
     makers: dict[Slot, int] = {}
+    if fusion.turns_input and steps:
+        graph.kernels += _turned_inputs(graph, steps)
     for step in steps:
+        if fusion.pads_apart and (padded := _padded(step)) is not None:
+            graph.kernels.append(padded)
         host = _host(step, graph, makers, num_readers, fusion)
         if host is None:
             kernel = _new_kernel(step, fusion)
@@ -188,14 +196,65 @@ def _step(place: int, call: Call, kind: OpKind, graph: FusedGraph, *, in_parts: 
 
 def _new_kernel(step: _Step, fusion: FusionModel) -> Kernel:
     name = _plain_name(step.call.op)
-    kernel = Kernel(step.kind, [step.place], dict(step.reads), dict(step.weights), list(step.writes))
+    kernel = Kernel(step.kind, step.place, [step.place], dict(step.reads), dict(step.weights), list(step.writes))
     if step.kind in MULTIPLYING:
         kernel.has_bias = any(len(value.shape) == 1 for value in step.weights.values())
     kernel.sealed = kernel.activated = step.kind == "activation"
-    kernel.scratch = fusion.scratch.get(name, 0)
+    kernel.scratch = fusion.scratch.get(name, 0) * step.writes[0].value.numel
+    if fusion.unrolls_windows and step.kind in ("conv", "pointwise", "grouped"):
+        kernel.scratch = _unrolled(step.call)
     if name in fusion.overwrites and step.reads:
         kernel.overwrites = next(iter(step.reads))
     return kernel
+
+
+def _turned_inputs(graph: FusedGraph, steps: list[_Step]) -> list[Kernel]:
+    """Let all steps read copies of the images with the channels last, and return the kernels that make them."""
+    kernels = []
+    for image in graph.inputs:
+        if len(image.value.shape) == 4 and image.value.shape[1] > 1:
+            turned = Slot(_another(image.value, image.value.shape))
+            kernels.append(Kernel("turn", steps[0].place, [], {image: image.value}, {}, [turned]))
+            for step in steps:
+                step.reads = {turned if slot is image else slot: value for slot, value in step.reads.items()}
+    return kernels
+
+
+def _padded(step: _Step) -> Kernel | None:
+    """Let a convolution read a padded copy of its input where TensorFlow's SAME is other padding, and return the kernel that makes it."""
+    if step.call.op != "aten.convolution" or step.call.args[6] or not any(step.call.args[4]):
+        return None
+    image, weight = step.call.inputs[:2]
+    sides = list(
+        zip(image.shape[2:], weight.shape[2:], *(_each(step.call.args[at], image) for at in (3, 4, 5)), strict=True)
+    )
+    if all(_is_same(*side) for side in sides):
+        return None
+    shape = (*image.shape[:2], *(side + 2 * pad for side, _, _, pad, _ in sides))
+    padded = Slot(_another(image, shape))
+    (source,) = step.reads
+    step.reads = {padded: padded.value}
+    return Kernel("move", step.place, [], {source: image}, {}, [padded])
+
+
+def _is_same(side: int, window: int, stride: int, pad: int, dilation: int) -> bool:
+    wide = (math.ceil(side / stride) - 1) * stride + dilation * (window - 1) + 1 - side
+    return max(wide, 0) == 2 * pad
+
+
+def _each(given: Sequence[int], image: Value) -> Sequence[int]:
+    return given if len(given) > 1 else [*given] * (len(image.shape) - 2)
+
+
+def _another(like: Value, shape: tuple[int, ...]) -> Value:
+    return Value(Buffer(-1, fixed=False), shape, like.dtype, "call")
+
+
+def _unrolled(call: Call) -> int:
+    """Return the elements of all windows of a convolution side by side; 0 where each window is one element of a map in its order."""
+    weight, answer = call.inputs[1], call.outputs[0]
+    moves_on = any(step != 1 for step in (*call.args[3], *call.args[5])) or math.prod(weight.shape[2:]) > 1
+    return answer.numel // answer.shape[1] * math.prod(weight.shape[1:]) * int(call.args[8]) if moves_on else 0
 
 
 def _host(

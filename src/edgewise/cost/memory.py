@@ -40,7 +40,7 @@ def peak_memory(graph: FusedGraph, fusion: FusionModel, precision: Precision) ->
     peak, alive = Peak(0, -1), 0
     for number, (change, kernel) in enumerate(zip(usage, graph.kernels, strict=False)):
         alive += change
-        scratch = kernel.scratch * precision.activation_size(kernel.writes[0].value)
+        scratch = precision.activation_size(kernel.writes[0].value, kernel.scratch)
         if alive + scratch > peak.bytes:
             peak = Peak(alive + scratch, number)
     return peak

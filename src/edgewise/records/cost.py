@@ -103,6 +103,17 @@ class PartCost(Record):
     accesses: int = 0
 
 
+class KindCost(Record):
+    """The sum over all kernels of one kind."""
+
+    kind: OpKind
+    num_kernels: int
+    macs: int
+    weight_bytes: int
+    activation_bytes: int
+    """Read and written."""
+
+
 class CostReport(Record):
     """Exact counts of one forward pass.
 
@@ -144,6 +155,21 @@ class CostReport(Record):
     def complete(self) -> bool:
         """Whether every operator of the pass was ruled or declared free."""
         return not self.unknown
+
+    def by_kind(self) -> tuple[KindCost, ...]:
+        """Return a row for each kind of kernel, the one with the most bytes first."""
+        rows = [
+            KindCost(
+                kind=kind,
+                num_kernels=len(same),
+                macs=sum(each.macs for each in same),
+                weight_bytes=sum(each.weight_bytes for each in same),
+                activation_bytes=sum(each.read_bytes + each.written_bytes for each in same),
+            )
+            for kind in dict.fromkeys(each.kind for each in self.kernels)
+            if (same := [each for each in self.kernels if each.kind == kind])
+        ]
+        return tuple(sorted(rows, key=lambda row: row.weight_bytes + row.activation_bytes, reverse=True))
 
     def without_ops(self) -> Self:
         """Return this report without its operator and kernel rows, for storing beside a run."""

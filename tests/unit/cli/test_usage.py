@@ -29,6 +29,7 @@ EXPECTED = {
     "export",
     "bench",
     "compare",
+    "compare-cost",
     "report",
     "doctor",
     "device",
