@@ -66,6 +66,11 @@ def test_buffers_for_dram_are_four_caches_and_leave_memory_free():
     assert buffer_sizes("L2", (), 1, 1 << 34) == []
 
 
+def test_a_cache_hardly_larger_than_the_one_before_cannot_be_told_from_it():
+    close = (Cache(level="L1", size_bytes=256 * KIB), Cache(level="L2", size_bytes=512 * KIB))
+    assert buffer_sizes("L2", close, 1, 1 << 34) == []
+
+
 @pytest.mark.parametrize("name", WALKS)
 def test_walks_go_through_all_of_their_buffers_as_often_as_they_say(name, monkeypatch):
     walk = WALKS[name]
