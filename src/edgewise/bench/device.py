@@ -25,9 +25,9 @@ from edgewise.records.environment import capture_environment, usable_cores
 from edgewise.records.measurement import MachineSpeed
 
 DEVICE_COMMAND: Final = (*COMMAND[:-1], "edgewise.bench.device_worker")
-FIRST_BLOCKS: Final = 5
+FIRST_BLOCKS: Final = 8
 """Of each kernel, to find the fastest of a library."""
-BLOCKS: Final = 25
+BLOCKS: Final = 40
 """Of the fastest, which give the figure."""
 MAX_TRIES: Final = 4
 """Rounds of as many blocks, until enough of them were undisturbed."""
@@ -235,7 +235,7 @@ def measure_device(*, progress: Progress | None = None, say: Say = lambda _: Non
     """Measure this machine's peaks and bandwidths, in about a minute.
 
     Every figure is taken in a fresh process pinned to as many cores as it has threads, one and all. Of each library the fastest
-    kernel is found in a few blocks and then timed in 25; the peak is that of the fastest library. What nothing computes here, as
+    kernel is found in a few blocks and then timed in 40; the peak is that of the fastest library. What nothing computes here, as
     bf16 on a processor without it, stays absent.
 
     Args:

@@ -18,8 +18,8 @@ from edgewise.bench.reference import ReferenceKernel
 from edgewise.bench.worker import main
 from edgewise.errors import EdgewiseError, InputError
 
-BLOCK_S = 0.01
-"""A block holds as many calls as fit, one at least."""
+BLOCK_S = 0.004
+"""A block holds as many calls as fit, one at least: about as long as a system lets a process run before it asks another one."""
 WARM_UP_CALLS = 2
 
 Answer = dict[str, Any]
