@@ -25,14 +25,15 @@ from edgewise.records.environment import capture_environment, usable_cores
 from edgewise.records.measurement import MachineSpeed
 
 DEVICE_COMMAND: Final = (*COMMAND[:-1], "edgewise.bench.device_worker")
-FIRST_BLOCKS: Final = 5
+FIRST_BLOCKS: Final = 8
 """Of each kernel, to find the fastest of a library."""
-BLOCKS: Final = 25
+BLOCKS: Final = 40
 """Of the fastest, which give the figure."""
 MAX_TRIES: Final = 4
 """Rounds of as many blocks, until enough of them were undisturbed."""
-MIN_SHARE: Final = 0.95
-"""Of its cores' time that the process had in an undisturbed block. A peak is what the machine can do: what others take is no part of it."""
+MAX_LOST: Final = 0.03
+"""Share of its cores' time that an undisturbed block may lose to others. A peak is what the machine can do: what others take is no
+part of it."""
 MIN_UNDISTURBED: Final = 10
 
 ACCESSES: Final[tuple[Literal["read", "copy"], ...]] = ("read", "copy")
@@ -49,6 +50,7 @@ class _Timed:
         units: MACs, or bytes, of one call.
         call_s: seconds of one call, one a block.
         reference_ms: of the reference kernel beside each block.
+        lost: share of its cores' time that each block lost to others.
         occupancies: of each block.
     """
 
@@ -56,6 +58,7 @@ class _Timed:
     units: int
     call_s: Sequence[float]
     reference_ms: Sequence[float]
+    lost: Sequence[float]
     occupancies: list[dict[str, float]]
 
     @property
@@ -70,22 +73,19 @@ class _Timed:
 
     def undisturbed(self) -> _Timed | None:
         """Return the blocks in which the process had its cores to itself; None where they are too few."""
-        quiet = [number for number in range(len(self.call_s)) if self._share(number) >= MIN_SHARE]
+        quiet = [number for number, lost in enumerate(self.lost) if lost <= MAX_LOST]
         return self._only(quiet) if len(quiet) >= MIN_UNDISTURBED else None
 
     def least_disturbed(self) -> _Timed:
-        """Return the ten blocks in which the process had most of its cores."""
-        return self._only(sorted(range(len(self.call_s)), key=self._share)[-MIN_UNDISTURBED:])
-
-    def _share(self, number: int) -> float:
-        one = self.occupancies[number]
-        return one["process_s"] / (one["wall_s"] * one["num_watched"])
+        """Return the ten blocks that lost least to others."""
+        return self._only(sorted(range(len(self.lost)), key=lambda number: self.lost[number])[:MIN_UNDISTURBED])
 
     def _only(self, numbers: Sequence[int]) -> _Timed:
         return replace(
             self,
             call_s=[self.call_s[number] for number in numbers],
             reference_ms=[self.reference_ms[number] for number in numbers],
+            lost=[self.lost[number] for number in numbers],
             occupancies=[self.occupancies[number] for number in numbers],
         )
 
@@ -94,6 +94,7 @@ class _Timed:
             self,
             call_s=[*self.call_s, *more.call_s],
             reference_ms=[*self.reference_ms, *more.reference_ms],
+            lost=[*self.lost, *more.lost],
             occupancies=[*self.occupancies, *more.occupancies],
         )
 
@@ -234,7 +235,7 @@ def measure_device(*, progress: Progress | None = None, say: Say = lambda _: Non
     """Measure this machine's peaks and bandwidths, in about a minute.
 
     Every figure is taken in a fresh process pinned to as many cores as it has threads, one and all. Of each library the fastest
-    kernel is found in a few blocks and then timed in 25; the peak is that of the fastest library. What nothing computes here, as
+    kernel is found in a few blocks and then timed in 40; the peak is that of the fastest library. What nothing computes here, as
     bf16 on a processor without it, stays absent.
 
     Args:

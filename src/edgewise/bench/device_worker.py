@@ -13,13 +13,13 @@ from typing import IO, Any
 from edgewise.bench.caches import read_caches
 from edgewise.bench.gemm_kernels import LIBRARIES, NotComputedError, Run, kernels
 from edgewise.bench.memory_kernels import WALKS
-from edgewise.bench.occupancy import Watch, pin
+from edgewise.bench.occupancy import Watch, pin, share_lost, waited_s
 from edgewise.bench.reference import ReferenceKernel
 from edgewise.bench.worker import main
 from edgewise.errors import EdgewiseError, InputError
 
-BLOCK_S = 0.01
-"""A block holds as many calls as fit, one at least."""
+BLOCK_S = 0.004
+"""A block holds as many calls as fit, one at least: about as long as a system lets a process run before it asks another one."""
 WARM_UP_CALLS = 2
 
 Answer = dict[str, Any]
@@ -67,17 +67,23 @@ class DeviceWorker:
         for _ in range(WARM_UP_CALLS):
             run()
         num_calls = max(1, round(BLOCK_S / self._once(run)))
-        call_s, reference_ms, occupancies = [], [], []
+        call_s, reference_ms, lost, occupancies = [], [], [], []
         for _ in range(num_blocks):
             before = self._reference.time_ms()
+            waited_before = waited_s()
             self._watch.start()
             started = time.perf_counter()
             for _ in range(num_calls):
                 run()
             call_s.append((time.perf_counter() - started) / num_calls)
-            occupancies.append(asdict(self._watch.stop()))
+            occupancy, waited = self._watch.stop(), waited_s()
+            occupancies.append(asdict(occupancy))
+            lost.append(
+                share_lost(occupancy, None if waited is None or waited_before is None else waited - waited_before)
+            )
             reference_ms.append((before + self._reference.time_ms()) / 2)
-        return {"units": units, "call_s": call_s, "reference_ms": reference_ms, "occupancies": occupancies}
+        times = {"units": units, "call_s": call_s, "reference_ms": reference_ms}
+        return {**times, "lost": lost, "occupancies": occupancies}
 
     @staticmethod
     def _once(run: Run) -> float:

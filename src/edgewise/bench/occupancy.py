@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -72,6 +73,36 @@ class Watch:
     def _now() -> tuple[float, float, list[float]]:
         busy = [_busy_s(times) for times in psutil.cpu_times(percpu=True)]
         return time.perf_counter(), time.process_time(), busy
+
+
+def waited_s(tasks: Path = Path("/proc/self/task")) -> float | None:
+    """Return for how long the threads of this process were ready to run and had no core, in all; None where Linux does not tell.
+
+    Unlike processor time it is exact within milliseconds, and tells waiting for a core from sleeping.
+    """
+    waited_ns = []
+    for task in tasks.glob("*/schedstat"):
+        try:
+            waited_ns.append(int(task.read_text().split()[1]))
+        except (OSError, IndexError):  # a thread that ended meanwhile
+            continue
+    return sum(waited_ns) / 1e9 if waited_ns else None
+
+
+def share_lost(occupancy: Occupancy, waited: float | None) -> float:
+    """Return the share of its cores' time that a process lost to others in a stretch of time, 0-1.
+
+    It is what its threads waited for a core, or what it did not use of them, whichever is less: a thread may also wait for the
+    core that another one of this process has, and a process may sleep by itself.
+
+    Args:
+        occupancy: of the stretch.
+        waited: seconds that its threads waited for a core; None where that is unknown.
+    """
+    had_s = occupancy.wall_s * occupancy.num_watched
+    unused_s = had_s - occupancy.process_s
+    lost_s = unused_s if waited is None else min(unused_s, waited)
+    return min(1.0, max(0.0, lost_s / had_s))
 
 
 def _busy_s(times: Any) -> float:

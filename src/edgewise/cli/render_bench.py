@@ -74,10 +74,13 @@ def _render_table(
         "batch": [f"batch {each.batch}" for each in measurements],
     }
     varied = [name for name, values in settings.items() if len(set(values)) > 1]
-    shared = ", ".join(values[0] for name, values in settings.items() if name not in varied)
+    bounds = {limit.bound for limit in limits if limit is not None}
+    shared = [values[0] for name, values in settings.items() if name not in varied]
+    # what all have in common stands above the table, which is wide enough without
+    shared += [f"{bound} bounds the limit" for bound in bounds if len(bounds) == 1]
     at = common_reference_ms(measurements) if speed_varied(measurements) else None
-    extra = ["at one speed>"] * (at is not None) + ["of limit>"] * any(limits) + ["top-1>"] * any(accuracies)
-    table = new_table("what", *varied, "latency>", "95 %", *extra, "size>", "verdict", title=shared or None)
+    extra = ["at one speed>"] * (at is not None) + ["of limit>"] * bool(bounds) + ["top-1>"] * any(accuracies)
+    table = new_table("what", *varied, "latency>", "95 %", *extra, "size>", "verdict", title=", ".join(shared) or None)
     for number, each in enumerate(measurements):
         table.add_row(
             plain(each.name),
@@ -85,7 +88,7 @@ def _render_table(
             format_ms(each.latency_ms),
             f"{each.ci_low_ms:#.3g}-{each.ci_high_ms:#.3g} ms",
             *([format_ms(each.normalised_ms(at))] if at is not None else []),
-            *([format_limit(limits[number])] if any(limits) else []),
+            *([_share(limits[number]) if len(bounds) == 1 else format_limit(limits[number])] if bounds else []),
             *([_top1(accuracies[number])] if any(accuracies) else []),
             format_bytes(each.file_bytes),
             each.verdict,
@@ -109,6 +112,10 @@ def _say_why(measurements: Sequence[Measurement]) -> None:
             else f"{len(same)} of {len(measurements)}"
         )
         notes().print(f"{who}: {reason}", style="dim", markup=False, soft_wrap=True)
+
+
+def _share(limit: Limit | None) -> str:
+    return format_percent(limit.share if limit is not None else None, 0)
 
 
 def _top1(accuracy: Accuracy | None) -> str:

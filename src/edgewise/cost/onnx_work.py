@@ -59,9 +59,6 @@ def onnx_work(path: Path, input_shape: Sequence[int]) -> Work | None:
     if not inputs or model.functions or not all(_is_known(node) for node in graph.node):
         return None
     _fix_shape(inputs[0], input_shape)
-    # outputs keep the open batch of the file otherwise, which inference does not overrule
-    for value in graph.output:
-        value.type.tensor_type.ClearField("shape")
     try:
         graph = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
     except (RuntimeError, ValueError):

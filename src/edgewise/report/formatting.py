@@ -103,7 +103,7 @@ def format_date(text: str) -> str:
 
 def format_limit(limit: Limit | None) -> str:
     """Return how near a latency comes to its machine's limit, and what bounds it: ``41 % compute``."""
-    return MISSING if limit is None else f"{100 * limit.share:.0f} % {limit.bound}"
+    return MISSING if limit is None else f"{format_percent(limit.share, 0)} {limit.bound}"
 
 
 def format_plain(number: float) -> str:

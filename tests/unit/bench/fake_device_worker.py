@@ -19,9 +19,10 @@ WALK_MS = {"numpy dot": 1.0, "numpy negative": 2.0, "memcpy": 1.6}
 
 
 def timed(call_ms, units, num_blocks):
-    call_s, occupancies = [], []
+    call_s, lost, occupancies = [], [], []
     for number in range(num_blocks):
         disturbed = mode == "busy" or (mode == "shared" and number % 3 == 0)
+        lost.append(0.5 if disturbed else 0.01)
         call_s.append((2 if disturbed else 1) * call_ms / 1e3 / threads * (1 + number / 1000))
         occupancies.append(
             {
@@ -33,7 +34,8 @@ def timed(call_ms, units, num_blocks):
                 "num_cores": threads,
             }
         )
-    return {"units": units, "call_s": call_s, "reference_ms": [0.2] * num_blocks, "occupancies": occupancies}
+    times = {"units": units, "call_s": call_s, "reference_ms": [0.2] * num_blocks}
+    return {**times, "lost": lost, "occupancies": occupancies}
 
 
 for line in sys.stdin:

@@ -10,6 +10,7 @@ from edgewise.bench.caches import read_caches
 from edgewise.bench.device import DEVICE_COMMAND
 from edgewise.bench.gemm_kernels import NotComputedError, has_bf16, kernels, together
 from edgewise.bench.memory_kernels import WALKS, buffer_sizes
+from edgewise.bench.occupancy import Occupancy, share_lost, waited_s
 from edgewise.bench.worker_process import WorkerProcess
 from edgewise.records.device import Cache
 
@@ -64,6 +65,11 @@ def test_buffers_for_dram_are_four_caches_and_leave_memory_free():
     assert buffer_sizes("DRAM", CACHES, 1, 500 << 20) == []
     assert buffer_sizes("DRAM", (), 1, 1 << 34) == [256 << 20]
     assert buffer_sizes("L2", (), 1, 1 << 34) == []
+
+
+def test_a_cache_hardly_larger_than_the_one_before_cannot_be_told_from_it():
+    close = (Cache(level="L1", size_bytes=256 * KIB), Cache(level="L2", size_bytes=512 * KIB))
+    assert buffer_sizes("L2", close, 1, 1 << 34) == []
 
 
 @pytest.mark.parametrize("name", WALKS)
@@ -170,5 +176,31 @@ def test_the_real_worker_times_what_it_is_told():
     assert peak["units"] == 256**3
     assert all(0 < each < 60 for each in peak["call_s"])
     for answer, blocks in ((peak, 3), (walk, 2)):
-        assert {len(answer[name]) for name in ("call_s", "reference_ms", "occupancies")} == {blocks}
+        assert {len(answer[name]) for name in ("call_s", "reference_ms", "lost", "occupancies")} == {blocks}
         assert answer["occupancies"][0]["num_watched"] == 1
+        assert all(0 <= each <= 1 for each in answer["lost"])
+
+
+def occupancy(process_s):
+    return Occupancy(
+        wall_s=0.01, process_s=process_s, cores_busy_s=0.02, machine_busy_s=0.02, num_watched=2, num_cores=4
+    )
+
+
+def test_time_that_was_lost_is_time_without_a_core():
+    assert share_lost(occupancy(0.015), waited=0.001) == pytest.approx(0.05)
+    assert share_lost(occupancy(0.015), waited=None) == pytest.approx(0.25)
+    assert share_lost(occupancy(0.015), waited=1.0) == pytest.approx(0.25), "its threads waited for each other"
+    assert share_lost(occupancy(-1.0), waited=1.0) == 1.0
+    assert share_lost(occupancy(0.015), waited=-0.001) == 0.0, "a thread that ended took its waiting along"
+
+
+def test_waiting_threads_add_up(tmp_path):
+    for number, text in enumerate(("5 2000000 7\n", "1 3000000 1\n", "")):
+        (tmp_path / str(number)).mkdir()
+        (tmp_path / str(number) / "schedstat").write_text(text)
+    assert waited_s(tmp_path) == pytest.approx(0.005)
+    (tmp_path / "0/schedstat").write_text("5 0 7")
+    (tmp_path / "1/schedstat").write_text("5 0 7")
+    assert waited_s(tmp_path) == 0.0
+    assert waited_s(tmp_path / "missing") is None

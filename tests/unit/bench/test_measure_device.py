@@ -33,7 +33,7 @@ def test_the_fastest_kernel_of_all_libraries_gives_the_peak(machine):
     ]
     # 2 ms for 10^8 MACs, a little more in each block
     one = profile.peak("fp32", 1)
-    assert one.macs_per_s == pytest.approx(1e8 / 2e-3 / 1.012)
+    assert one.macs_per_s == pytest.approx(1e8 / 2e-3 / (1 + (device.BLOCKS - 1) / 2000))
     assert one.low < one.macs_per_s < one.high
     assert one.reference_ms == 0.2
     assert profile.peak("fp32", 2).macs_per_s == pytest.approx(2 * one.macs_per_s)
@@ -73,13 +73,13 @@ def test_what_is_not_installed_or_crashes_leaves_the_others(machine):
 
 def test_blocks_in_which_others_had_the_core_do_not_count(machine):
     profile = machine("shared")
-    assert profile.peak("fp32", 1).macs_per_s == pytest.approx(1e8 / 2e-3, rel=0.02)
+    assert profile.peak("fp32", 1).macs_per_s == pytest.approx(1e8 / 2e-3, rel=0.03)
     assert profile.remarks == ()
 
 
 def test_a_machine_that_is_never_quiet_is_told_of(machine):
     profile = machine("busy")
-    assert profile.peak("fp32", 1).macs_per_s == pytest.approx(1e8 / 4e-3, rel=0.02)
+    assert profile.peak("fp32", 1).macs_per_s == pytest.approx(1e8 / 4e-3, rel=0.03)
     assert profile.remarks == (
         "1 thread: other processes took the core: it was ours 50% of the time",
         "2 threads: other processes used 50% of the cores measured on",

@@ -68,11 +68,17 @@ def test_without_a_profile_of_this_machine_there_is_a_hint_and_no_figure(files, 
 
 def test_the_figure_stands_beside_the_latency(files, this_machine, capsys):  # noqa: F811
     folder, cases = run(request_of("a.onnx"))
-    share = f"{100 * cases[0].limit.share:.0f} % compute"
     render_bench(cases, folder.path, as_json=False)
     shown = capsys.readouterr()
-    assert "of limit" in shown.out.splitlines()[1] + shown.out.splitlines()[2]
-    assert share in shown.out
+    share = cases[0].limit.share
+    assert "compute bounds the limit" in shown.out
+    assert "of limit" in shown.out
+    assert f" {100 * share:.0f} % " in shown.out
+    memory = cases[0].model_copy(update={"limit": cases[0].limit.model_copy(update={"bound": "memory"})})
+    render_bench([*cases, memory], folder.path, as_json=False)
+    both = capsys.readouterr().out
+    assert f"{100 * share:.0f} % compute" in both
+    assert f"{100 * share:.0f} % memory" in both
     assert "edgewise device measure" not in shown.err
     render_bench(cases, folder.path, as_json=True)
     assert json.loads(capsys.readouterr().out)[0]["limit"]["share"] == cases[0].limit.share
