@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 from torch.export import ExportedProgram
 
 from edgewise.deploy.exporters.protocol import ExportOptions, input_shape
+from edgewise.deploy.runtimes.quiet import quiet
 from edgewise.deploy.runtimes.sdk import Sdk
 from edgewise.errors import ExportError
+from edgewise.records.artifact import Layout
 
 METADATA = "metadata.json"
 """Name in the zip that is appended to the flatbuffer, where TensorFlow Lite keeps associated files."""
@@ -25,6 +27,7 @@ class LiteRtExporter:
     format = "tflite"
     suffix = ".tflite"
     precisions = ("fp32", "fp16", "int8", "int8-weights")
+    layouts: tuple[Layout, ...] = ("nhwc", "nchw")
     runtime = "litert"
     sdks = (
         Sdk(package="litert-torch", module="litert_torch", install="'edgewise[litert]'"),
@@ -52,6 +55,15 @@ class LiteRtExporter:
             _compress(path, num_bits=16 if options.precision == "fp16" else 8)
         with zipfile.ZipFile(path, "a") as archive:
             archive.writestr(METADATA, json.dumps(dict(options.metadata), sort_keys=True, ensure_ascii=False))
+
+    def transposes(self, path: Path) -> int:
+        """Count the operators of the flatbuffer that transpose."""
+        from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+        plain = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES  # a delegate would stand in for what it took
+        with quiet():
+            operators = Interpreter(str(path), experimental_op_resolver_type=plain)._get_ops_details()
+        return sum(each["op_name"] == "TRANSPOSE" for each in operators)
 
     def metadata(self, path: Path) -> dict[str, str]:
         """Read back the text that the file at ``path`` carries."""
