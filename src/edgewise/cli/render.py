@@ -232,7 +232,7 @@ def render_exports(outcomes: Sequence[Outcome], *, as_json: bool) -> None:
     if as_json:
         print_json(
             [
-                {"format": each.format, "folder": str(each.folder), "reason": each.reason}
+                {"format": each.format, "folder": str(each.folder), "reason": each.reason, "wall_s": each.wall_s}
                 | {"artifact": each.artifact.model_dump(mode="json") if each.artifact else None}
                 for each in outcomes
             ]

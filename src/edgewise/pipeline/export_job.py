@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -73,6 +74,8 @@ class Outcome:
     """Why there is none."""
     missing: bool = False
     """Whether the reason is a package that is not installed."""
+    wall_s: float = 0.0
+    """What it took: capturing, converting, verifying."""
 
 
 def export_run(
@@ -117,15 +120,20 @@ def export_formats(
     for number, name in enumerate(formats):
         listener.on_progress(number, len(formats))
         listener.on_stage(f"Exporting {name}")
-        folder = out_dir / f"{name}-{request.precision}"
-        try:
-            artifact = exporting.write(folder, name, request.precision)
-            outcomes.append(Outcome(format=name, folder=folder, artifact=artifact))
-        except (ExportError, MissingExtraError) as error:
-            missing = isinstance(error, MissingExtraError)
-            outcomes.append(Outcome(format=name, folder=folder, artifact=None, reason=str(error), missing=missing))
+        outcomes.append(_outcome(exporting, out_dir / f"{name}-{request.precision}", name))
     listener.on_progress(len(formats), len(formats))
     return outcomes
+
+
+def _outcome(exporting: Exporting, folder: Path, format_: str) -> Outcome:
+    begun = time.monotonic()
+    artifact, reason, missing = None, "", False
+    try:
+        artifact = exporting.write(folder, format_, exporting.request.precision)
+    except (ExportError, MissingExtraError) as error:
+        reason, missing = str(error), isinstance(error, MissingExtraError)
+    wall_s = time.monotonic() - begun
+    return Outcome(format=format_, folder=folder, artifact=artifact, reason=reason, missing=missing, wall_s=wall_s)
 
 
 def _check_asked(request: ExportRequest, format_: str) -> None:
