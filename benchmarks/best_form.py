@@ -140,7 +140,8 @@ def _row(name: str, ways: Sequence[tuple[str, str]], data: str) -> dict[str, Any
                 continue
             assert artifact.verification is not None
             top1s[label] = artifact.verification.top1_model, artifact.verification.top1_file
-            cases.append(_case(label, out_dir / artifact.files[0], format_, precision, side))
+            shape = 1, *map(int, artifact.input.shape[1:])
+            cases.append(_case(label, out_dir / artifact.files[0], format_, precision, side, shape))
         measured = {
             each.name: each for start in range(0, len(cases), 8) for each in measure_cases(cases[start : start + 8])
         }
@@ -221,14 +222,14 @@ def _openvino_of(source: Path, target: Path) -> Path:
     return target
 
 
-def _case(name: str, path: Path, format_: str, precision: str, side: int) -> Case:
+def _case(name: str, path: Path, format_: str, precision: str, side: int, shape: tuple[int, ...] | None = None) -> Case:
     return Case(
         name=name,
         path=path,
         runtime=EXPORTERS[format_].runtime,
         format=format_,
         precision=precision,
-        input_shape=(1, 3, side, side),
+        input_shape=shape or (1, 3, side, side),
     )
 
 

@@ -72,6 +72,8 @@ class Exported:
     folder: Path
     photos: list[Path]
     """Written by `write_photos`."""
+    folded: Path
+    """The same network in a file that takes pixels, channels last, and gives probabilities."""
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +87,9 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
     network = edgewise.create_model("mobilenetv4_conv_small", num_classes=len(LABELS), img_size=64)
     network = settled(randomise(network), normalise(pixels, preprocessing.mean, preprocessing.std))
     edgewise.export(network, root / "out", preprocessing=preprocessing, labels=LABELS)
-    return Exported(root / "out", photos)
+    ends = {"fold_normalize": True, "softmax": True, "layout": "nhwc"}
+    edgewise.export(network, root / "folded", preprocessing=preprocessing, labels=LABELS, **ends)
+    return Exported(root / "out", photos, root / "folded")
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +109,7 @@ def with_recipe(exported: Exported, folder: Path, **changes: object) -> Path:
     return folder
 
 
-def check_answers(cli, folder: Path, photos: Sequence[Path], command: Sequence[str | Path]) -> None:
+def check_answers(cli, folder: str | Path, photos: Sequence[Path], command: Sequence[str | Path]) -> None:
     """Compare what ``command`` prints of ``photos`` with `edgewise predict`: labels in order, probabilities within 1e-3."""
     wanted = cli("predict", folder, *photos, "--json", "--no-draw")
     assert wanted.code == 0, wanted.err
@@ -144,6 +148,30 @@ def test_cpp_answers_like_predict(cli, exported: Exported, compiled: Path, tmp_p
     folder = with_recipe(exported, tmp_path / "out", **changes)
     photos = exported.photos + ([] if changes else shared_photos(".jpg", ".jpeg", ".png"))
     check_answers(cli, folder, photos, [folder / compiled.name])
+
+
+@pytest.mark.parametrize("language", ["python", "javascript", "c++"])
+def test_a_file_that_takes_pixels_and_gives_probabilities(
+    cli, exported: Exported, tmp_path: Path, language: str, request: pytest.FixtureRequest
+) -> None:
+    """Each program beside it answers as `edgewise predict` does with the plain file."""
+    folder = Path(shutil.copytree(exported.folded, tmp_path / "out"))
+    if language == "c++":
+        command = [shutil.copy(request.getfixturevalue("compiled"), folder / "predict")]
+    elif language == "javascript":
+        (tmp_path / "node_modules").symlink_to(NODE_MODULES)
+        command = [node(), folder / "predict.mjs"]
+    else:
+        command = [sys.executable, "-I", folder / "predict.py"]
+    check_answers(cli, exported.folder, exported.photos, command)
+    if language == "python":
+        plain, folded = (
+            cli("predict", each, *exported.photos, "--json", "--no-draw").json() for each in (exported.folder, folder)
+        )
+        for one, other in zip(plain, folded, strict=True):
+            assert [each["label"] for each in one["top"]] == [each["label"] for each in other["top"]]
+            values = [[each["probability"] for each in row["top"]] for row in (one, other)]
+            assert values[0] == pytest.approx(values[1], abs=1e-4)
 
 
 def test_cpp_says_which_file_is_no_picture(exported: Exported, compiled: Path, tmp_path: Path) -> None:
@@ -226,3 +254,6 @@ def test_kotlins_input_is_ours(cases: list[Case], tmp_path: Path) -> None:
     subprocess.run([kotlinc(), "-Werror", "-d", tmp_path / "classes", *sources], check=True)
     classes = f"{tmp_path / 'classes'}:{KOTLIN / 'lib' / 'kotlin-stdlib.jar'}"
     check_inputs(cases, ["java", "-cp", classes, "PreprocessCasesKt"], tmp_path)
+    for case in cases:
+        last = np.fromfile(f"{case.target}.nhwc", np.float32).reshape(case.recipe.img_size, case.recipe.img_size, -1)
+        np.testing.assert_array_equal(last.transpose(2, 0, 1).ravel(), np.fromfile(case.target, np.float32))

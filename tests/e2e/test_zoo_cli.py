@@ -191,6 +191,18 @@ def test_networks_of_your_own_from_file_to_file(cli) -> None:
     assert [each["input_shape"] for each in timed] == [[1, 3, 32, 32]] * 2
 
 
+def test_a_file_that_takes_pixels(cli) -> None:
+    found = cli(
+        "export", SMALL, "--out", "pixels", "--img-size", 32, "--format", "pt2", "--fold-normalize", "--softmax"
+    )
+    assert found.code == 0, found.err
+    assert "takes RGB pixels from 0 to 255 (batch, 3, 32, 32), nchw; gives probabilities; no transposes" in found.out
+    refused = cli("export", SMALL, "--out", "other", "--format", "ncnn", "--layout", "nhwc")
+    assert (refused.code, "ncnn files take nchw alone; layout is nhwc" in refused.err) == (2, True)
+    refused = cli("export", SMALL, "--out", "other", "--format", "all", "--layout", "hwc")
+    assert (refused.code, "unknown layout 'hwc'; did you mean" in refused.err) == (2, True)
+
+
 def test_a_model_of_timms_can_be_exported(cli) -> None:
     found = cli("export", TIMMS, "--out", "out", "--img-size", 64, "--json")
     assert found.code == 0, found.err

@@ -38,6 +38,7 @@ def refusal(bug: Bug, right: Right) -> str:
                 preprocessing=subject.preprocessing,
                 labels=subject.labels,
                 model_name=subject.name,
+                layout="nchw",
             )
         except VerificationError as error:
             if (Path(folder) / "out").exists():

@@ -62,7 +62,13 @@ def right_export(subject: Subject, format_: str, folder: Path) -> Right:
     model = subject.build()
     out = folder / f"{subject.name}-{format_}"
     artifact = export(
-        model, out, format=format_, preprocessing=subject.preprocessing, labels=subject.labels, model_name=subject.name
+        model,
+        out,
+        format=format_,
+        preprocessing=subject.preprocessing,
+        labels=subject.labels,
+        model_name=subject.name,
+        layout="nchw",
     )
     metadata = describe(
         model_name=subject.name,

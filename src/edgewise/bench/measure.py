@@ -53,6 +53,6 @@ def measure(
             runtime=runtime,
             threads=threads,
             batch=batch,
-            input_shape=(batch, in_chans, side, side),
+            input_shape=(batch, *map(int, artifact.input.shape[1:])),
             name=name,
         )

@@ -397,6 +397,14 @@ def export(
     allow_drop: Annotated[
         bool, typer.Option("--allow-drop", help="Keep a file whose top-1 falls further, marked as failed.")
     ] = False,
+    fold_normalize: Annotated[
+        bool,
+        typer.Option("--fold-normalize", help="The file takes RGB pixels, 0 to 255 as float32, and normalises them."),
+    ] = False,
+    softmax: Annotated[bool, typer.Option("--softmax", help="The file gives probabilities instead of logits.")] = False,
+    layout: Annotated[
+        str | None, typer.Option(help="Order of the input's axes: nchw, nhwc; default: nhwc for tflite, else nchw.")
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an earlier export of another model.")] = False,
     img_size: ImgSize = None,
     json: Json = False,
@@ -416,8 +424,11 @@ def export(
         mixed=mixed,
         force=force,
         img_size=img_size,
+        fold_normalize=fold_normalize,
+        softmax=softmax,
+        layout=layout,
     )
-    formats = formats_with(precision, mixed=mixed) if format == "all" else list(_several(format))
+    formats = formats_with(precision, mixed=mixed, layout=layout) if format == "all" else list(_several(format))
     with TerminalListener(notes(), quiet=False) as listener:
         if len(formats) == 1 and format != "all":
             render_artifact(export_run(request, out, formats[0], listener), out, as_json=json)

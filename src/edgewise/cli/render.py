@@ -143,11 +143,14 @@ def render_answers(answers: Iterable[Answer], *, as_json: bool, out_dir: Path | 
 
 def render_artifact(artifact: Artifact, out_dir: Path, *, as_json: bool) -> None:
     """Show an exported file and how it was verified."""
+    from edgewise.report.ends import ends_sentence
+
     if as_json:
         print_json({"folder": str(out_dir)} | artifact.model_dump(mode="json"))
         return
     out = console()
     out.print(f"[bold]{plain(out_dir / artifact.files[0])}[/] {format_bytes(artifact.file_bytes)}", soft_wrap=True)
+    out.print(ends_sentence(artifact), soft_wrap=True)
     proof = artifact.verification
     if proof is None:
         return
@@ -229,7 +232,7 @@ def render_exports(outcomes: Sequence[Outcome], *, as_json: bool) -> None:
     if as_json:
         print_json(
             [
-                {"format": each.format, "folder": str(each.folder), "reason": each.reason}
+                {"format": each.format, "folder": str(each.folder), "reason": each.reason, "wall_s": each.wall_s}
                 | {"artifact": each.artifact.model_dump(mode="json") if each.artifact else None}
                 for each in outcomes
             ]
@@ -237,11 +240,12 @@ def render_exports(outcomes: Sequence[Outcome], *, as_json: bool) -> None:
         return
     from edgewise.report.mixed import layers_sentence
 
-    table = new_table("format", "file", "size>", "verified in", "difference>")
+    table = new_table("format", "file", "size>", "takes", "transposes>", "verified in", "difference>")
     for each in outcomes:
         if each.artifact is not None:
             name = "/".join((each.folder.name, each.artifact.files[0]))
-            table.add_row(each.format, plain(name), format_bytes(each.artifact.file_bytes), *_proof(each.artifact))
+            size = format_bytes(each.artifact.file_bytes)
+            table.add_row(each.format, plain(name), size, *_ends(each.artifact), *_proof(each.artifact))
     out = console()
     if table.row_count:
         out.print(table)
@@ -260,6 +264,12 @@ def render_exports(outcomes: Sequence[Outcome], *, as_json: bool) -> None:
         if each.artifact is None:
             what = "not installed" if each.missing else "failed"
             out.print(f"[yellow]{each.format} {what}:[/] {plain(each.reason)}", soft_wrap=True)
+
+
+def _ends(artifact: Artifact) -> tuple[str, str]:
+    """Return what a file takes, and how many operators in it only reorder axes."""
+    taken = " ".join((artifact.input.layout, *(["0-255"] if artifact.input.values == "0-255" else [])))
+    return taken, "" if artifact.transposes is None else str(artifact.transposes)
 
 
 def _proof(artifact: Artifact) -> tuple[str, str]:

@@ -14,12 +14,15 @@ from torch import nn
 from edgewise.deploy.runtimes.inputs import DescribesInputs
 from edgewise.deploy.runtimes.protocol import Session
 from edgewise.errors import ExportError
+from edgewise.records.artifact import Artifact, Layout
 
 Images = NDArray[np.float32]
 Logits = NDArray[np.float32]
 Answer = Callable[[Images], Logits]
 
 BATCH = 32
+LEAST_PROBABILITY = np.finfo(np.float32).tiny
+"""Stands for a probability of 0, whose logarithm would be infinite."""
 
 
 def module_answer(model: nn.Module, dtype: torch.dtype = torch.float32) -> Answer:
@@ -36,7 +39,7 @@ def module_answer(model: nn.Module, dtype: torch.dtype = torch.float32) -> Answe
 
 
 def session_answer(session: Session, batch_sizes: Sequence[int]) -> Answer:
-    """Return what gives a loaded file's logits (N, num_classes), fed in batches of each of ``batch_sizes`` in turn.
+    """Return what gives a loaded file's answers (N, num_classes), fed in batches of each of ``batch_sizes`` in turn.
 
     A file with a fixed batch gets that, its last one filled up with the first images.
     """
@@ -50,6 +53,25 @@ def session_answer(session: Session, batch_sizes: Sequence[int]) -> Answer:
         return _checked(logits[: len(logits) - num_spare], len(images))
 
     return answer
+
+
+def artifact_answer(session: Session, artifact: Artifact, batch_sizes: Sequence[int]) -> Answer:
+    """Return what gives the logits (N, num_classes) of an artifact's loaded file for images (N, C, S, S) that its recipe prepared.
+
+    Where the file gives probabilities, logits are their logarithms: the softmax of those are the probabilities again.
+    """
+    answer = session_answer(session, batch_sizes)
+
+    def logits(images: Images) -> Logits:
+        given = answer(ordered(images, artifact.input.layout))
+        return np.log(np.maximum(given, LEAST_PROBABILITY)) if artifact.output == "probabilities" else given
+
+    return logits
+
+
+def ordered(images: Images, layout: Layout) -> Images:
+    """Return images (N, C, H, W) in ``layout``."""
+    return images if layout == "nchw" else np.ascontiguousarray(images.transpose(0, 2, 3, 1))
 
 
 def fixed_batch(session: Session) -> int | None:

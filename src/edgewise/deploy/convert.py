@@ -33,6 +33,7 @@ def convert(
     format: str,  # noqa: A002
     precision: str = "fp32",
     metadata: Mapping[str, str] | None = None,
+    output_name: str = "logits",
     calibration: NDArray[np.float32] | None = None,
     keep_float: Sequence[str] = (),
     work: Path | None = None,
@@ -41,12 +42,13 @@ def convert(
     """Convert ``program`` to the file ``path`` in a subprocess.
 
     Args:
-        program: a captured program with one input (N, C, H, W) and one output.
+        program: a captured program with one input, a batch of images, and one output.
         path: where the child writes.
         format: a name of the exporters' table.
         precision: one that the format's exporter writes.
         metadata: text that travels inside the file.
-        calibration: normalised real images (N, C, H, W) for ``int8``.
+        output_name: what the output is called where the format has names.
+        calibration: real images as the program takes them, for ``int8``.
         keep_float: layers that stay in float.
         work: a folder where what is the same for every choice of them is kept between calls.
         timeout_s: seconds before the child is stopped.
@@ -59,6 +61,7 @@ def convert(
         "format": format,
         "precision": precision,
         "metadata": dict(metadata or {}),
+        "output_name": output_name,
         "keep_float": list(keep_float),
         "work": str(work.absolute()) if work else None,
         "path": str(path.absolute()),
@@ -77,18 +80,18 @@ def sensitivities(
     """Measure in a subprocess what int8 costs in each layer of ``program``.
 
     Args:
-        program: a captured program with one input (N, C, H, W) and one output.
+        program: a captured program with one input, a batch of images, and one output.
         work: the folder that the conversion to ``int8`` was given.
         format: of an exporter that can mix.
-        calibration: normalised real images (N, C, H, W).
+        calibration: real images as the program takes them.
         timeout_s: seconds before the child is stopped.
 
     Raises:
         ExportError: the measurement failed or took too long.
     """
     path = work / "layers.json"
-    job = {"task": "sensitivities", "format": format, "precision": "int8", "metadata": {}, "keep_float": []}
-    job |= {"work": str(work.absolute()), "path": str(path.absolute())}
+    job = {"task": "sensitivities", "format": format, "precision": "int8", "metadata": {}}
+    job |= {"keep_float": [], "work": str(work.absolute()), "path": str(path.absolute())}
     task = f"measuring the layers of {format} int8"
     _in_child(program, calibration, job, task=task, timeout_s=timeout_s)
     return tuple(LayerPrecision.model_validate(each) for each in json.loads(path.read_bytes()))
@@ -132,6 +135,7 @@ def run_job(job_file: Path) -> None:
     options = ExportOptions(
         precision=job["precision"],
         metadata=job["metadata"],
+        output_name=job.get("output_name", "logits"),
         calibration=folder / "calibration.npy" if job["calibrated"] else None,
         keep_float=tuple(job["keep_float"]),
         work=Path(job["work"]) if job["work"] else None,

@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edgewise.deploy.answers import session_answer
+from edgewise.deploy.answers import artifact_answer, session_answer
 from edgewise.deploy.runtimes.protocol import RuntimeOptions
 from edgewise.deploy.runtimes.registry import get_runtime
 from edgewise.errors import InputError
+from edgewise.records.artifact import Artifact
 
 Labels = NDArray[np.int64]
 
@@ -39,6 +40,7 @@ def evaluate_file(
     batches: Iterable[tuple[NDArray[np.float32], Labels]],
     *,
     runtime: str,
+    artifact: Artifact | None = None,
     threads: int = 2,
     batch_size: int = 16,
     keep_logits: bool = False,
@@ -47,8 +49,9 @@ def evaluate_file(
 
     Args:
         path: an exported file.
-        batches: (images, labels): normalised (N, C, H, W), float32, and (N,).
+        batches: (images, labels): prepared for the file, (N, C, S, S), float32, and (N,).
         runtime: name of the runtime that runs it.
+        artifact: its record, which says in what order the file takes an image's axes and what it gives; None = channels first, logits.
         threads: threads of the runtime.
         batch_size: images per call; a file with a fixed batch gets that.
         keep_logits: whether to return the logits too.
@@ -58,7 +61,8 @@ def evaluate_file(
         UnknownNameError: there is no such runtime.
     """
     session = get_runtime(runtime).load(path, RuntimeOptions(threads=threads))
-    answer = session_answer(session, (batch_size,))
+    sizes = (batch_size,)
+    answer = session_answer(session, sizes) if artifact is None else artifact_answer(session, artifact, sizes)
     logits, targets = [], []
     try:
         for images, labels in batches:

@@ -8,6 +8,7 @@ from importlib import metadata
 
 from torch import nn
 
+from edgewise.deploy.interface import PLAIN, Interface
 from edgewise.records.artifact import Preprocessing
 
 
@@ -17,6 +18,7 @@ def describe(
     precision: str,
     labels: Sequence[str],
     preprocessing: Preprocessing,
+    interface: Interface = PLAIN,
     source_sha256: str,
     origin: Mapping[str, str] | None = None,
     credits_: Mapping[str, str] | None = None,
@@ -27,20 +29,25 @@ def describe(
         model_name: the catalogue's or the user's name.
         precision: as in ``int8``.
         labels: class names in the order of the logits; may be empty.
-        preprocessing: how an image becomes the input.
+        preprocessing: how an image becomes the network's input.
+        interface: of the file around the network; what it does by itself is left out of the preparation.
         source_sha256: of the weights before fusing.
         origin: what is known of the file that the weights were loaded from; its ``license`` wins over the default.
         credits_: more entries, such as ``author`` and ``license``; they win over the defaults.
     """
+    recipe = interface.recipe(preprocessing)
     defaults = {
         "model": model_name,
         "task": "classification",
         "precision": precision,
         "names": json.dumps(list(labels), ensure_ascii=False),
-        "preprocessing": preprocessing.model_dump_json(),
-        "imgsz": json.dumps([preprocessing.img_size, preprocessing.img_size]),
-        "mean": json.dumps(list(preprocessing.mean)),
-        "std": json.dumps(list(preprocessing.std)),
+        "preprocessing": recipe.model_dump_json(),
+        "imgsz": json.dumps([recipe.img_size, recipe.img_size]),
+        "mean": json.dumps(list(recipe.mean)),
+        "std": json.dumps(list(recipe.std)),
+        "layout": interface.layout,
+        "values": interface.values,
+        "output": interface.output,
         "source_sha256": source_sha256,
         "producer": "edgewise",
         "version": metadata.version("edgewise"),

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgewise.deploy.onnx_layers import onnx_layers
+from edgewise.deploy.onnx_layers import WEIGHTED, onnx_layers
 from edgewise.errors import InputError
 
 Ranges = Mapping[str, tuple[float, float]]
@@ -102,6 +102,9 @@ def prepare(source: Path, work: Path, *, calibration: Path) -> tuple[Any, Ranges
 def quantised(model: Any, ranges: Ranges, *, only: Collection[str] = (), exclude: Collection[str] = ()) -> Any:
     """Return a copy of ``model`` in int8, which is what `onnxruntime.quantization.quantize_static` makes of it.
 
+    What was put around the network stays in float: a softmax in eight bits would give 256 different probabilities, and ties among labels;
+    normalisation would round the image twice.
+
     Args:
         model: a prepared one.
         ranges: of its tensors.
@@ -120,13 +123,21 @@ def quantised(model: Any, ranges: Ranges, *, only: Collection[str] = (), exclude
         activation_qType=QuantType.QUInt8,
         tensors_range=TensorsData(CalibrationMethod.MinMax, known),
         nodes_to_quantize=list(only),
-        nodes_to_exclude=list(exclude),
+        nodes_to_exclude=[*exclude, *_ends(model.graph)],
         op_types_to_quantize=_quantisable(),
         extra_options={},
     )
     quantizer.quantize_model()
     quantizer.model.topological_sort()
     return quantizer.model.model
+
+
+def _ends(graph: Any) -> list[str]:
+    """Return the names of a softmax at the end, and of multiplications ahead of the first layer."""
+    outputs = {each.name for each in graph.output}
+    softmax = [node.name for node in graph.node if node.op_type == "Softmax" and outputs.intersection(node.output)]
+    first = next((place for place, node in enumerate(graph.node) if node.op_type in WEIGHTED), 0)
+    return softmax + [node.name for node in graph.node[:first] if node.op_type == "Mul"]
 
 
 def _ranges(prepared: Path, images: NDArray[np.float32]) -> Ranges:

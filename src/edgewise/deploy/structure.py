@@ -13,11 +13,12 @@ import torch
 from torch import nn
 from torch.export import ExportedProgram
 
-from edgewise.deploy.answers import module_answer, session_answer
+from edgewise.deploy.answers import Images, Logits, module_answer, session_answer
 from edgewise.deploy.description import check_description
 from edgewise.deploy.exporters.protocol import ExportOptions
 from edgewise.deploy.exporters.registry import get_exporter
 from edgewise.deploy.inputs import edge_inputs
+from edgewise.deploy.interface import PLAIN, Interface
 from edgewise.deploy.mil_program import MilSession, UnknownOperatorError, load_program
 from edgewise.deploy.runtimes.quiet import quiet
 from edgewise.deploy.runtimes.sdk import one_line
@@ -44,6 +45,7 @@ def verify_structure(
     *,
     preprocessing: Preprocessing,
     num_classes: int,
+    interface: Interface = PLAIN,
     model: nn.Module | None = None,
     precision: str = "fp32",
     metadata: Mapping[str, str] | None = None,
@@ -53,8 +55,9 @@ def verify_structure(
     Args:
         path: the package.
         program: what it was made from.
-        preprocessing: tells channels and size of the input.
+        preprocessing: of the model's input; tells channels and size.
         num_classes: of the output.
+        interface: what the package takes and gives instead of normalised images and logits.
         model: what gives the right answers; None = the operators are not computed.
         precision: ``fp32`` is judged as in `verify`; for ``fp16``, answers to noise may differ by 2 %; for ``int8-weights``, weights are
             compared within the step that they were rounded by.
@@ -67,11 +70,11 @@ def verify_structure(
     try:
         with quiet():
             loaded = load_program(path)
-            reason = _difference(path, loaded, program, preprocessing, num_classes, precision)
+            reason = _difference(path, loaded, program, preprocessing, num_classes, interface, precision)
         if metadata is not None and not reason:
-            check_description(path, get_exporter("mlpackage"), metadata, preprocessing)
+            check_description(path, get_exporter("mlpackage"), metadata, interface.recipe(preprocessing))
         if model is not None and not reason:
-            checks, reason = _computed(MilSession(loaded), model, preprocessing, precision)
+            checks, reason = _computed(MilSession(loaded), model, preprocessing, interface, precision)
     except EdgewiseError as error:
         reason = str(error)
     except Exception as error:  # noqa: BLE001  whatever coremltools raises on this package means that it does not work
@@ -88,18 +91,23 @@ def verify_structure(
 
 
 def _difference(
-    path: Path, loaded: Any, program: ExportedProgram, preprocessing: Preprocessing, num_classes: int, precision: str
+    path: Path,
+    loaded: Any,
+    program: ExportedProgram,
+    preprocessing: Preprocessing,
+    num_classes: int,
+    interface: Interface,
+    precision: str,
 ) -> str:
     import coremltools as ct
 
     description = ct.utils.load_spec(str(path)).description
     names = [each.name for each in (*description.input, *description.output)]
-    wanted_names = [ExportOptions().input_name, ExportOptions().output_name]
+    wanted_names = [ExportOptions().input_name, interface.output]
     if names != wanted_names:
         return f"input and output are called {names}; must be {wanted_names}"
     shapes = [tuple(each.type.multiArrayType.shape)[1:] for each in (*description.input, *description.output)]
-    side = preprocessing.img_size
-    wanted = [(len(preprocessing.mean), side, side), (num_classes,)]
+    wanted = [interface.shape(preprocessing), (num_classes,)]
     if shapes != wanted:
         return f"input and output are {shapes}; must be {wanted}"
     held, rounded = _constants(loaded)
@@ -114,13 +122,21 @@ def _difference(
 
 
 def _computed(
-    session: MilSession, model: nn.Module, preprocessing: Preprocessing, precision: str
+    session: MilSession, model: nn.Module, preprocessing: Preprocessing, interface: Interface, precision: str
 ) -> tuple[tuple[InputCheck, ...], str]:
     """Return one check per kind of input, and why the first bad one is bad; nothing where an operator has no rule."""
-    kinds, reference = edge_inputs(preprocessing), module_answer(model)
+    kinds, reference, given = edge_inputs(preprocessing), module_answer(model), session_answer(session, (1,))
+
+    def answer(images: Images) -> Logits:
+        return given(interface.given(images, preprocessing))
+
     try:
         checks, reason = compare(
-            kinds, reference, session_answer(session, (1,)), model if precision == "fp32" else None
+            kinds,
+            reference,
+            answer,
+            model if precision == "fp32" else None,
+            gives_probabilities=interface.softmax,
         )
     except UnknownOperatorError:
         return (), ""

@@ -14,6 +14,8 @@ from edgewise.deploy.answers import Answer, Images, Logits, fixed_batch, module_
 from edgewise.deploy.description import check_description, check_input_name
 from edgewise.deploy.exporters.registry import get_exporter
 from edgewise.deploy.inputs import edge_inputs
+from edgewise.deploy.interface import PLAIN, Interface
+from edgewise.deploy.probabilities import PROBABILITY_ROUNDING, SUM_SHARE, as_logits
 from edgewise.deploy.runtimes.protocol import RuntimeOptions
 from edgewise.deploy.runtimes.registry import get_runtime
 from edgewise.deploy.runtimes.sdk import one_line
@@ -43,6 +45,7 @@ def verify(
     *,
     runtime: str,
     preprocessing: Preprocessing,
+    interface: Interface = PLAIN,
     precision: str = "fp32",
     real: Images | None = None,
     labelled: Labelled | None = None,
@@ -59,11 +62,15 @@ def verify(
     falls by at most `max_drop`; without labels, when 98 % of the real images keep their top-1. NaN or infinity on either
     side fails always, and so does a file that says other things of itself than it was told to, or prepares pictures otherwise.
 
+    ``model`` is asked as it is, on normalised images, whatever ``interface`` adds around it in the file: what was added is under test too.
+    Probabilities are brought back to logits, see `probabilities.as_logits`.
+
     Args:
         path: the exported file.
         model: what it was made from; not fused, so that fusing is under test too.
         runtime: name of the runtime that reloads the file.
-        preprocessing: of the input; tells its channels, size and what a white pixel is.
+        preprocessing: of the model's input; tells its channels, size and what a white pixel is.
+        interface: what the file takes and gives instead.
         precision: ``fp32``, or a reduced one.
         real: normalised real images (N, C, S, S); the first 256 are used.
         labelled: gives batches (images, labels) afresh at each call; used for reduced precisions.
@@ -97,9 +104,16 @@ def verify(
             _check_batch(fixed_batch(session), "any number" if dynamic_batch else batch)
             if metadata is not None:
                 check_input_name(session, get_exporter(runtime))
-                check_description(path, get_exporter(runtime), metadata, preprocessing)
-            reference, answer = module_answer(model), session_answer(session, batch_sizes)
-            checks, reason = compare(kinds, reference, answer, model if not reduced else None)
+                check_description(path, get_exporter(runtime), metadata, interface.recipe(preprocessing))
+            given = session_answer(session, batch_sizes)
+            reference = module_answer(model)
+
+            def answer(images: Images) -> Logits:
+                return given(interface.given(images, preprocessing))
+
+            checks, reason = compare(
+                kinds, reference, answer, model if not reduced else None, gives_probabilities=interface.softmax
+            )
             if reduced and labelled is not None:
                 paired = _paired(labelled, reference, answer)
         finally:
@@ -140,26 +154,35 @@ def check_judges(precision: str, real: Images | None, labelled: Labelled | None)
 
 
 def compare(
-    kinds: Mapping[str, Images], reference: Answer, answer: Answer, exact: nn.Module | None
+    kinds: Mapping[str, Images],
+    reference: Answer,
+    answer: Answer,
+    exact: nn.Module | None,
+    *,
+    gives_probabilities: bool = False,
 ) -> tuple[tuple[InputCheck, ...], str]:
     """Return one check per kind of input, and why the first bad one is bad (empty when all are good).
 
     Args:
         kinds: of input, by name.
         reference: the model's logits.
-        answer: the file's.
+        answer: the file's, for the same images.
         exact: the model, where the logits decide; its own rounding is looked at where the file is off.
+        gives_probabilities: whether the file gives probabilities, not logits.
 
     Raises:
-        ExportError: the numbers of classes differ, or one side answers NaN or infinity.
+        ExportError: the numbers of classes differ, one side answers NaN or infinity, or probabilities are none.
     """
     checks, reasons = [], []
     for name, images in kinds.items():
         expected, given = reference(images), answer(images)
+        if gives_probabilities and expected.shape == given.shape:
+            given = as_logits(given, expected, kind=name)
         check = _check(name, expected, given)
         checks.append(check)
         if exact is not None:
-            reasons.append(_judge_exact(check, expected, given, _accepted(check, exact, expected, images)))
+            accepted = _accepted(check, exact, expected, images, gives_probabilities=gives_probabilities)
+            reasons.append(_judge_exact(check, expected, given, accepted))
     return tuple(checks), next(filter(None, reasons), "")
 
 
@@ -178,13 +201,19 @@ def _check(name: str, expected: Logits, given: Logits) -> InputCheck:
     )
 
 
-def _accepted(check: InputCheck, model: nn.Module, expected: Logits, images: Images) -> float:
+def _accepted(
+    check: InputCheck, model: nn.Module, expected: Logits, images: Images, *, gives_probabilities: bool
+) -> float:
     """Return the difference of logits that is accepted."""
+
+    def of_answers(logits: float) -> float:
+        return SUM_SHARE * logits + PROBABILITY_ROUNDING if gives_probabilities else logits
+
     accepted = max(TOLERANCE * check.max_abs_logit, LOGIT_FLOOR)
-    if check.max_abs_diff <= accepted:
-        return accepted
+    if check.max_abs_diff <= of_answers(accepted):
+        return of_answers(accepted)
     own = float(np.abs(module_answer(model, torch.float64)(images) - expected).max())
-    return max(accepted, ROUNDING * own)
+    return of_answers(max(accepted, ROUNDING * own))
 
 
 def _judge_exact(check: InputCheck, expected: Logits, given: Logits, accepted: float) -> str:

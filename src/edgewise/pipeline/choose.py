@@ -198,5 +198,5 @@ def measure_spec(spec: ModelSpec, img_size: int, *, runtime: str, threads: int) 
             model_name=spec.name,
             verify=False,
         )
-        shape = (1, spec.in_chans, img_size, img_size)
+        shape = (1, *map(int, artifact.input.shape[1:]))
         return quick_latency_ms(folder / artifact.files[0], runtime, threads, input_shape=shape)

@@ -91,7 +91,7 @@ def export_all(
             listener.on_message(f"{name} is left out: {error}")
             continue
         path = out_dir / name / artifact.files[0]
-        answers = evaluate_file(path, labelled(), runtime=form.runtime, threads=usable_cores())
+        answers = evaluate_file(path, labelled(), runtime=form.runtime, artifact=artifact, threads=usable_cores())
         same = agreement(answers.predicted, reference.predicted)
         done.append(
             Exported(name=name, path=path, runtime=form.runtime, artifact=artifact, top1=answers.top1, agreement=same)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,7 +12,14 @@ from edgewise.data.dataset import Dataset
 from edgewise.deploy.answers import Images
 from edgewise.deploy.export import export
 from edgewise.deploy.exporters.protocol import MixingExporter
-from edgewise.deploy.exporters.registry import EXPORTERS, check_mixing, check_precision, get_exporter
+from edgewise.deploy.exporters.registry import (
+    EXPORTERS,
+    LAYOUTS,
+    check_mixing,
+    check_precision,
+    get_exporter,
+    layout_of,
+)
 from edgewise.deploy.verify import Labelled
 from edgewise.errors import ConfigError, ExportError, InputError, MissingExtraError, OutputError, shown, unknown_name
 from edgewise.models.factory import create_model
@@ -47,6 +55,12 @@ class ExportRequest:
     """Replace an earlier export of another model."""
     img_size: int | None = None
     """Side in pixels of a model by name; its own by default."""
+    fold_normalize: bool = False
+    """Files take pixels from 0 to 255 and normalise them by themselves."""
+    softmax: bool = False
+    """Files give probabilities instead of logits."""
+    layout: str | None = None
+    """``nchw`` or ``nhwc``; by default what each format's runtime likes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +74,8 @@ class Outcome:
     """Why there is none."""
     missing: bool = False
     """Whether the reason is a package that is not installed."""
+    wall_s: float = 0.0
+    """What it took: capturing, converting, verifying."""
 
 
 def export_run(
@@ -104,32 +120,44 @@ def export_formats(
     for number, name in enumerate(formats):
         listener.on_progress(number, len(formats))
         listener.on_stage(f"Exporting {name}")
-        folder = out_dir / f"{name}-{request.precision}"
-        try:
-            artifact = exporting.write(folder, name, request.precision)
-            outcomes.append(Outcome(format=name, folder=folder, artifact=artifact))
-        except (ExportError, MissingExtraError) as error:
-            missing = isinstance(error, MissingExtraError)
-            outcomes.append(Outcome(format=name, folder=folder, artifact=None, reason=str(error), missing=missing))
+        outcomes.append(_outcome(exporting, out_dir / f"{name}-{request.precision}", name))
     listener.on_progress(len(formats), len(formats))
     return outcomes
+
+
+def _outcome(exporting: Exporting, folder: Path, format_: str) -> Outcome:
+    begun = time.monotonic()
+    artifact, reason, missing = None, "", False
+    try:
+        artifact = exporting.write(folder, format_, exporting.request.precision)
+    except (ExportError, MissingExtraError) as error:
+        reason, missing = str(error), isinstance(error, MissingExtraError)
+    wall_s = time.monotonic() - begun
+    return Outcome(format=format_, folder=folder, artifact=artifact, reason=reason, missing=missing, wall_s=wall_s)
 
 
 def _check_asked(request: ExportRequest, format_: str) -> None:
     if not 0 <= request.max_drop <= 1:
         raise ConfigError(f"max_drop is {request.max_drop}; must be a fraction within 0 and 1")
     check_precision(get_exporter(format_), request.precision)
+    layout_of(get_exporter(format_), request.layout)
     if request.mixed:
         check_mixing(get_exporter(format_), request.precision)
 
 
-def formats_with(precision: str, *, mixed: bool = False) -> list[str]:
-    """Return the formats that have ``precision``, and, where it is to be mixed, can keep layers in float.
+def formats_with(precision: str, *, mixed: bool = False, layout: str | None = None) -> list[str]:
+    """Return the formats that have ``precision`` and ``layout``, and, where it is to be mixed, can keep layers in float.
 
     Raises:
         UnknownNameError: none has; those that there are are listed.
     """
-    found = [name for name, exporter in EXPORTERS.items() if precision in exporter.precisions]
+    if layout is not None and layout not in LAYOUTS:
+        raise unknown_name("layout", layout, LAYOUTS)
+    found = [
+        name
+        for name, exporter in EXPORTERS.items()
+        if precision in exporter.precisions and layout in (None, *exporter.layouts)
+    ]
     if mixed and precision == "int8":
         return [name for name in found if isinstance(EXPORTERS[name], MixingExporter)]
     if not found:
@@ -216,6 +244,9 @@ class Exporting:
             force=self.request.force,
             verify=judge or precision == "fp32" or self.labelled is not None,
             batch=batch,
+            fold_normalize=self.request.fold_normalize,
+            softmax=self.request.softmax,
+            layout=self.request.layout,
         )
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from edgewise.data.decode import decode
 from edgewise.data.normalise import normalise
 from edgewise.data.transforms import EvalTransform
-from edgewise.deploy.answers import session_answer
+from edgewise.deploy.answers import artifact_answer
 from edgewise.deploy.artifact_file import load_artifact
 from edgewise.deploy.exporters.registry import EXPORTERS
 from edgewise.deploy.runtimes.protocol import RuntimeOptions
@@ -79,7 +79,7 @@ def open_predictor(source: str) -> Predictor:
     if is_exported(path):
         artifact, file = load_artifact(path)
         session = runtime_for(file).load(file, RuntimeOptions(threads=usable_cores()))
-        return Predictor(artifact.labels, artifact.preprocessing, session_answer(session, (1,)))
+        return Predictor(artifact.labels, artifact.preprocessing, artifact_answer(session, artifact, (1,)))
     trained = load_trained(source)
     return Predictor(trained.labels, trained.preprocessing, trained.logits)
 

@@ -43,6 +43,7 @@ def _validate_file(path: Path, dataset: Dataset) -> EvalRecord:
     answers = evaluate_file(
         file,
         array_batches(dataset.val, artifact.preprocessing)(),
+        artifact=artifact,
         runtime=runtime_for(file).name,
         threads=usable_cores(),
         keep_logits=True,

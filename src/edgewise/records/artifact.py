@@ -12,6 +12,10 @@ from edgewise.records.paired import PairedTop1
 from edgewise.records.record import Record
 
 Interpolation = Literal["bilinear", "bicubic"]
+Layout = Literal["nchw", "nhwc"]
+"""Order of an input's axes: (N, C, H, W) or (N, H, W, C)."""
+Values = Literal["normalised", "0-255"]
+Output = Literal["logits", "probabilities"]
 
 
 class Preprocessing(Record):
@@ -61,8 +65,11 @@ class InputSpec(Record):
 
     name: str
     shape: tuple[int | str, ...]
-    """(N, C, H, W); a string is a dynamic size."""
+    """In the order of `layout`; a string is a dynamic size."""
     dtype: str = "float32"
+    layout: Layout = "nchw"
+    values: Values = "normalised"
+    """What one value is: ``0-255`` is a pixel as it stands in a picture, where the file normalises by itself."""
 
 
 class InputCheck(Record):
@@ -138,6 +145,11 @@ class Artifact(Record):
     num_classes: int
     labels: tuple[str, ...]
     preprocessing: Preprocessing
+    """What is to be done before the file. Where it normalises by itself, `mean` is 0 and `std` is 1/255: pixels stay what they are."""
+    output: Output = "logits"
+    """What the file gives for each class; probabilities are the softmax of the logits, 0 to 1."""
+    transposes: int | None = None
+    """Operators left in the file that do nothing but reorder axes; None where nobody counted."""
     source_sha256: str
     """Of the weights that it was made from."""
     weights_file_sha256: str | None = None

@@ -1,4 +1,4 @@
-// java PreprocessCasesKt CASES: write each case's input, as float32, to the file that it names.
+// java PreprocessCasesKt CASES: write each case's input, as float32, to the file that it names; channels last to that name with .nhwc.
 
 import java.io.File
 import java.nio.ByteBuffer
@@ -14,8 +14,13 @@ fun main(arguments: Array<String>) {
         val argb = IntArray(width.toInt() * height.toInt()) { Integer.rotateRight(rgba.getInt(), 8) }
         val recipe = Recipe(imgSize.toInt(), cropPct.toDouble(), interpolation, mean.floats(), std.floats())
         val input = preprocess(Picture(width.toInt(), height.toInt(), argb), recipe)
-        val bytes = ByteBuffer.allocate(4 * input.size).order(ByteOrder.LITTLE_ENDIAN)
-        input.forEach { bytes.putFloat(it) }
-        File(target).writeBytes(bytes.array())
+        write(input, target)
+        write(interleaved(input, recipe.mean.size), "$target.nhwc")
     }
+}
+
+private fun write(values: FloatArray, target: String) {
+    val bytes = ByteBuffer.allocate(4 * values.size).order(ByteOrder.LITTLE_ENDIAN)
+    values.forEach { bytes.putFloat(it) }
+    File(target).writeBytes(bytes.array())
 }

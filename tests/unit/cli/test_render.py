@@ -80,6 +80,20 @@ FORCED = Artifact(
 )
 
 
+def test_what_a_file_takes_and_gives_is_told(capsys) -> None:
+    render_artifact(FORCED, Path("out"), as_json=False)
+    assert "takes normalised images (batch, 3, 32, 32), nchw; gives logits\n" in capsys.readouterr().out
+    pixels = InputSpec(name="images", shape=(1, 32, 32, 3), layout="nhwc", values="0-255")
+    folded = FORCED.model_copy(update={"input": pixels, "output": "probabilities", "transposes": 1})
+    render_artifact(folded, Path("out"), as_json=False)
+    told = "takes RGB pixels from 0 to 255 (1, 32, 32, 3), nhwc; gives probabilities; 1 transpose inside\n"
+    assert told in capsys.readouterr().out
+    render_exports([Outcome(format="onnx", folder=Path("out"), artifact=folded)], as_json=False)
+    out = " ".join(capsys.readouterr().out.split())
+    assert "takes transposes verified in" in out
+    assert "nhwc 0-255 1 onnxruntime" in out
+
+
 def test_a_forced_file_in_mixed_precision(capsys) -> None:
     render_artifact(FORCED, Path("out"), as_json=False)
     out = " ".join(capsys.readouterr().out.split())

@@ -74,15 +74,14 @@ def test_fp32_answers_like_the_model(made, trained, format_) -> None:
         "noise",
         "pixel",
     }
-    assert artifact.input.shape == (1, 3, SIZE, SIZE)
+    assert artifact.input.shape == ((1, SIZE, SIZE, 3) if format_ == "tflite" else (1, 3, SIZE, SIZE))
     assert format_of(path) == artifact.format == format_
     assert sorted(artifact.files) == sorted(each.name for each in files_of(path))
     assert (
         artifact.file_bytes == model_bytes(path) == sum((path.parent / name).stat().st_size for name in artifact.files)
     )
-    answers = evaluate_file(
-        path, trained.labelled(), runtime=artifact.verification.runtime, threads=1, keep_logits=True
-    )
+    runtime = artifact.verification.runtime
+    answers = evaluate_file(path, trained.labelled(), runtime=runtime, artifact=artifact, threads=1, keep_logits=True)
     with torch.inference_mode():
         expected = torch.cat([trained.model(torch.from_numpy(images)) for images, _ in trained.labelled()]).numpy()
     np.testing.assert_allclose(answers.logits, expected, rtol=0, atol=1e-4 * np.abs(expected).max())
@@ -143,16 +142,17 @@ def test_text_is_read_back_as_it_was_told(made, trained, format_) -> None:
 
 @pytest.mark.parametrize("format_", RUNNING)
 def test_sessions_describe_their_input_and_keep_their_answers(made, format_) -> None:
-    _, path = load_artifact(made(format_))
+    artifact, path = load_artifact(made(format_))
+    shape = artifact.input.shape
     session = runtime_for(path).load(path, RuntimeOptions(threads=1))
     try:
         (described,) = session.inputs
-        assert described.shape[1:] == (3, SIZE, SIZE)
+        assert described.shape[1:] == shape[1:]
         assert described.shape[0] in (1, None)
         assert described.dtype == "float32"
-        first = session.run([np.zeros((1, 3, SIZE, SIZE), np.float32)])[0]
+        first = session.run([np.zeros(shape, np.float32)])[0]
         kept = first.copy()
-        session.run([np.ones((1, 3, SIZE, SIZE), np.float32)])
+        session.run([np.ones(shape, np.float32)])
         assert np.array_equal(first, kept), "the next pass wrote over an answer"
     finally:
         session.close()
@@ -163,7 +163,7 @@ def test_every_format_is_timed(made, format_) -> None:
     artifact, path = load_artifact(made(format_))
     runtime = runtime_for(path).name
     case = Case(
-        name=format_, path=path, runtime=runtime, format=format_, precision="fp32", input_shape=(1, 3, SIZE, SIZE)
+        name=format_, path=path, runtime=runtime, format=format_, precision="fp32", input_shape=artifact.input.shape
     )
     (measured,) = measure_cases([case], launches=1, min_blocks=3, block_ms=2.0, max_s_per_case=2.0)
     assert measured.latency_ms > 0
@@ -188,7 +188,7 @@ def test_a_fixed_batch_is_filled_up(trained, tmp_path) -> None:
     artifact = export(
         trained.model, tmp_path / "out", format="tflite", preprocessing=PREPROCESSING, batch=4, real=trained.real
     )
-    assert artifact.input.shape == (4, 3, SIZE, SIZE)
+    assert artifact.input.shape == (4, SIZE, SIZE, 3)
     assert artifact.verification.passed
     with pytest.raises(ConfigError, match="tflite files have a fixed batch; give batch, not dynamic_batch"):
         export(trained.model, tmp_path / "two", format="tflite", preprocessing=PREPROCESSING, dynamic_batch=True)

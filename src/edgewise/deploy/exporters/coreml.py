@@ -8,7 +8,10 @@ from typing import Any
 from torch.export import ExportedProgram
 
 from edgewise.deploy.exporters.protocol import ExportOptions
+from edgewise.deploy.mil_program import load_program
+from edgewise.deploy.runtimes.quiet import quiet
 from edgewise.deploy.runtimes.sdk import Sdk
+from edgewise.records.artifact import Layout
 
 OWN_FIELDS = {"author": "author", "license": "license", "version": "versionString"}
 """Metadata that the format has a field for, by the name of ours."""
@@ -20,6 +23,7 @@ class CoreMlExporter:
     format = "mlpackage"
     suffix = ".mlpackage"
     precisions = ("fp32", "fp16", "int8-weights")
+    layouts: tuple[Layout, ...] = ("nchw",)
     runtime = "coreml"
     sdks = (Sdk(package="coremltools", module="coremltools", install="'edgewise[coreml]'"),)
     can_batch = batches_by_default = False
@@ -49,6 +53,12 @@ class CoreMlExporter:
             else:
                 renamed.user_defined_metadata[key] = value
         renamed.save(str(path))
+
+    def transposes(self, path: Path) -> int:
+        """Count the operators of the program that transpose."""
+        with quiet():
+            operators = load_program(path).functions["main"].operations
+        return sum(op.op_type == "transpose" for op in operators)
 
     def metadata(self, path: Path) -> dict[str, str]:
         """Read back the text that the package at ``path`` carries."""

@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from torch.export import ExportedProgram
 
 from edgewise.deploy.exporters.protocol import ExportOptions
+from edgewise.deploy.pte_transposes import count_transposes
 from edgewise.deploy.runtimes.sdk import Sdk
+from edgewise.records.artifact import Layout
 
 METADATA = "metadata"
 """Name of the constant method that returns the metadata as JSON."""
@@ -23,6 +25,7 @@ class ExecuTorchExporter:
     format = "pte"
     suffix = ".pte"
     precisions = ("fp32", "int8")
+    layouts: tuple[Layout, ...] = ("nchw", "nhwc")
     runtime = "executorch"
     sdks = tuple(Sdk(package=name, module=name, install="'edgewise[executorch]'") for name in ("executorch", "torchao"))
     can_batch = batches_by_default = names_input = False
@@ -40,6 +43,10 @@ class ExecuTorchExporter:
         )
         with path.open("wb") as file:
             lowered.to_executorch().write_to_file(file)
+
+    def transposes(self, path: Path) -> int:
+        """Count what reorders axes: kernels of the program, and nodes of the graphs that XNNPACK took."""
+        return count_transposes(path.read_bytes())
 
     def metadata(self, path: Path) -> dict[str, str]:
         """Read back the text that the file at ``path`` carries."""

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import zipfile
+from itertools import takewhile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,11 +15,16 @@ from numpy.typing import NDArray
 from torch.export import ExportedProgram
 
 from edgewise.deploy.exporters.protocol import ExportOptions, input_shape
+from edgewise.deploy.runtimes.quiet import quiet
 from edgewise.deploy.runtimes.sdk import Sdk
 from edgewise.errors import ExportError
+from edgewise.records.artifact import Layout
 
 METADATA = "metadata.json"
 """Name in the zip that is appended to the flatbuffer, where TensorFlow Lite keeps associated files."""
+
+
+WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 
 
 class LiteRtExporter:
@@ -25,6 +33,7 @@ class LiteRtExporter:
     format = "tflite"
     suffix = ".tflite"
     precisions = ("fp32", "fp16", "int8", "int8-weights")
+    layouts: tuple[Layout, ...] = ("nhwc", "nchw")
     runtime = "litert"
     sdks = (
         Sdk(package="litert-torch", module="litert_torch", install="'edgewise[litert]'"),
@@ -53,6 +62,10 @@ class LiteRtExporter:
         with zipfile.ZipFile(path, "a") as archive:
             archive.writestr(METADATA, json.dumps(dict(options.metadata), sort_keys=True, ensure_ascii=False))
 
+    def transposes(self, path: Path) -> int:
+        """Count the operators of the flatbuffer that transpose."""
+        return sum(each["op_name"] == "TRANSPOSE" for each in _plain_interpreter(path)._get_ops_details())
+
     def metadata(self, path: Path) -> dict[str, str]:
         """Read back the text that the file at ``path`` carries."""
         with zipfile.ZipFile(path) as archive:
@@ -61,7 +74,11 @@ class LiteRtExporter:
 
 
 def _quantise(path: Path, images: NDArray[np.float32]) -> None:
-    """Turn weights (per channel) and activations of the file at ``path`` into int8; input and output stay float32."""
+    """Turn weights (per channel) and activations of the file at ``path`` into int8; input and output stay float32.
+
+    So does what was put around the network: a softmax in eight bits would give 256 different probabilities, and ties among labels;
+    normalisation would round the image twice.
+    """
     from ai_edge_litert.interpreter import Interpreter
     from ai_edge_quantizer import quantizer, recipe
 
@@ -70,9 +87,34 @@ def _quantise(path: Path, images: NDArray[np.float32]) -> None:
     work.load_quantization_recipe(recipe.static_wi8_ai8())
     for end in (recipe.TFLOperationName.INPUT, recipe.TFLOperationName.OUTPUT):
         work.update_quantization_recipe(regex=".*", operation_name=end, algorithm_key=recipe.AlgorithmName.NO_QUANTIZE)
+    for name, operation in _ends(path):
+        work.update_quantization_recipe(
+            regex=f"^{re.escape(name)}(;|$)",
+            operation_name=recipe.TFLOperationName[operation],
+            algorithm_key=recipe.AlgorithmName.NO_QUANTIZE,
+        )
     name = ports["inputs"][0]
     ranges = work.calibrate({signature: [{name: np.array(image[None])} for image in images]})
     work.quantize(ranges).export_model(str(path), overwrite=True)
+
+
+def _ends(path: Path) -> list[tuple[str, str]]:
+    """Return output tensor and operator of a softmax at the end, and of the arithmetic ahead of the first layer."""
+    interpreter = _plain_interpreter(path)
+    names = {each["index"]: each["name"] for each in interpreter.get_tensor_details()}
+    operators = [(each["op_name"], int(each["outputs"][0])) for each in interpreter._get_ops_details()]
+    ends = {each["index"] for each in interpreter.get_output_details()}
+    softmax = [(names[index], name) for name, index in operators if name == "SOFTMAX" and index in ends]
+    ahead = takewhile(lambda each: each[0] not in WEIGHTED, operators)
+    return softmax + [(names[index], name) for name, index in ahead if name in ("SUB", "MUL")]
+
+
+def _plain_interpreter(path: Path) -> Any:
+    """Return the file at ``path`` opened without a delegate, which would stand in for the operators that it took."""
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    with quiet():
+        return Interpreter(str(path), experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES)
 
 
 def _compress(path: Path, *, num_bits: int) -> None:

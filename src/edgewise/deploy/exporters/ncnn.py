@@ -14,9 +14,13 @@ from torch.export import ExportedProgram
 from edgewise.deploy.exporters.protocol import ExportOptions, input_shape
 from edgewise.deploy.runtimes.sdk import Sdk
 from edgewise.errors import ExportError
+from edgewise.records.artifact import Layout
 
 NO_SUCH_LAYER = re.compile(r"^(?:aten|prim|torch|F|Tensor|nn)[.:]\S+", re.MULTILINE)
 """An operator that pnnx left as it was, since ncnn has no layer for it."""
+
+
+PERMUTE = re.compile(r"^Permute\s", re.MULTILINE)
 
 
 class NcnnExporter:
@@ -25,6 +29,7 @@ class NcnnExporter:
     format = "ncnn"
     suffix = ".param"
     precisions = ("fp32", "fp16")
+    layouts: tuple[Layout, ...] = ("nchw",)
     runtime = "ncnn"
     sdks = (
         Sdk(package="pnnx", module="pnnx", install="'edgewise[ncnn]'"),
@@ -63,6 +68,10 @@ class NcnnExporter:
                 raise ExportError("pnnx wrote no input layer in0")
             path.write_text(sized, encoding="utf-8")
             path.with_suffix(".bin").write_bytes(weights.read_bytes())
+
+    def transposes(self, path: Path) -> int:
+        """Count the layers that permute."""
+        return len(PERMUTE.findall(path.read_text(encoding="utf-8")))
 
     def metadata(self, path: Path) -> None:  # noqa: ARG002
         """Say that the format holds none."""

@@ -17,7 +17,7 @@ from edgewise.deploy.onnx_weights import compress_weights
 from edgewise.deploy.quantise import quantise_onnx
 from edgewise.deploy.runtimes.sdk import Sdk
 from edgewise.errors import ExportError, InputError
-from edgewise.records.artifact import LayerPrecision
+from edgewise.records.artifact import LayerPrecision, Layout
 
 BATCH_SYMBOL = "batch"
 
@@ -28,6 +28,7 @@ class OnnxExporter:
     format = "onnx"
     suffix = ".onnx"
     precisions = ("fp32", "int8", "int8-weights")
+    layouts: tuple[Layout, ...] = ("nchw", "nhwc")
     runtime = "onnxruntime"
     sdks = (Sdk(package="onnxscript", module="onnxscript", install="onnxscript"),)
     can_batch = batches_by_default = names_input = True
@@ -64,6 +65,14 @@ class OnnxExporter:
             raise InputError("sensitivities are measured on real images; none were given")
         with _plain(program, options) as plain:
             return layer_sensitivities(plain, options.work or plain.parent, calibration=options.calibration)
+
+    def transposes(self, path: Path) -> int:
+        """Count the nodes that transpose, those of functions too."""
+        import onnx
+
+        model = onnx.load(path, load_external_data=False)
+        graphs = (model.graph, *model.functions)
+        return sum(node.op_type == "Transpose" for graph in graphs for node in graph.node)
 
     def metadata(self, path: Path) -> dict[str, str]:
         """Read back the text that the file at ``path`` carries."""

@@ -14,7 +14,7 @@ from edgewise.deploy.exporters.protocol import ExportOptions, input_shape
 from edgewise.deploy.openvino_layers import layer_sensitivities, openvino_layers
 from edgewise.deploy.runtimes.openvino import RT_INFO
 from edgewise.deploy.runtimes.sdk import Sdk
-from edgewise.records.artifact import LayerPrecision
+from edgewise.records.artifact import LayerPrecision, Layout
 
 
 class OpenVinoExporter:
@@ -23,6 +23,7 @@ class OpenVinoExporter:
     format = "openvino"
     suffix = ".xml"
     precisions = ("fp32", "fp16", "bf16", "int8", "int8-weights")
+    layouts: tuple[Layout, ...] = ("nchw", "nhwc")
     runtime = "openvino"
     sdks = tuple(Sdk(package=name, module=name, install="'edgewise[openvino]'") for name in ("openvino", "nncf"))
     can_batch = names_input = True
@@ -51,6 +52,12 @@ class OpenVinoExporter:
         model, images = _converted(program), options.calibration_images()
         quantised = _quantised(model, images, corrected=False)
         return layer_sensitivities(model, quantised, openvino_layers(model, program), images)
+
+    def transposes(self, path: Path) -> int:
+        """Count the operators of the IR that transpose."""
+        import openvino
+
+        return sum(op.get_type_name() == "Transpose" for op in openvino.Core().read_model(path).get_ops())
 
     def metadata(self, path: Path) -> dict[str, str]:
         """Read back the text that the IR at ``path`` carries in our section of its ``rt_info``."""

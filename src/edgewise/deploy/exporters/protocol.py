@@ -13,7 +13,7 @@ from torch.export import ExportedProgram
 
 from edgewise.deploy.runtimes.sdk import Sdk
 from edgewise.errors import InputError
-from edgewise.records.artifact import LayerPrecision
+from edgewise.records.artifact import LayerPrecision, Layout
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +26,7 @@ class ExportOptions:
     metadata: Mapping[str, str] = field(default_factory=dict)
     """Travels inside the file."""
     calibration: Path | None = None
-    """A ``.npy`` file of normalised real images (N, C, H, W), float32; needed by ``int8``."""
+    """A ``.npy`` file of real images as the program takes them, float32; needed by ``int8``."""
     keep_float: tuple[str, ...] = ()
     """Layers that stay in float, by the names that `MixingExporter.sensitivities` gives."""
     work: Path | None = None
@@ -83,12 +83,21 @@ class Exporter(Protocol):
         ...
 
     @property
+    def layouts(self) -> tuple[Layout, ...]:
+        """The orders that its files may take an image's axes in, the one that its runtime likes best first."""
+        ...
+
+    @property
     def names_input(self) -> bool:
         """Whether its files call their input by the name of the options; other formats have names of their own, or none."""
         ...
 
     def export(self, program: ExportedProgram, path: Path, options: ExportOptions) -> None:
         """Write ``program`` to ``path``; called in a process of its own, so SDK errors may pass as they are."""
+        ...
+
+    def transposes(self, path: Path) -> int:
+        """Count the operators of the file at ``path`` that do nothing but reorder axes. SDK errors pass as they are."""
         ...
 
     def metadata(self, path: Path) -> Mapping[str, str] | None:
@@ -106,7 +115,7 @@ class MixingExporter(Exporter, Protocol):
 
 
 def input_shape(program: ExportedProgram) -> tuple[int | None, ...]:
-    """Return (N, C, H, W) of the one input of ``program``; None is a dynamic size."""
+    """Return the sizes of the one input of ``program``; None is a dynamic size."""
     inputs = set(program.graph_signature.user_inputs)
     value = next(node.meta["val"] for node in program.graph.nodes if node.op == "placeholder" and node.name in inputs)
     return tuple(size if isinstance(size, int) else None for size in value.shape)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import get_args
 
 from edgewise.deploy.exporters.coreml import CoreMlExporter
 from edgewise.deploy.exporters.executorch import ExecuTorchExporter
@@ -15,7 +16,9 @@ from edgewise.deploy.exporters.protocol import Exporter, MixingExporter
 from edgewise.deploy.exporters.torch_export import TorchExporter
 from edgewise.deploy.support import LEFT_OUT
 from edgewise.errors import ConfigError, MissingExtraError, unknown_name
+from edgewise.records.artifact import Layout
 
+LAYOUTS = get_args(Layout)
 _ALL: tuple[Exporter, ...] = (
     OnnxExporter(),
     OpenVinoExporter(),
@@ -64,6 +67,23 @@ def check_precision(exporter: Exporter, precision: str) -> None:
             accepted = ", ".join(exporter.precisions)
             raise ConfigError(f"{exporter.format} has no {precision}: {reason}; accepted: {accepted}")
         raise unknown_name(f"{exporter.format} precision", precision, exporter.precisions)
+
+
+def layout_of(exporter: Exporter, layout: str | None) -> Layout:
+    """Return the order of axes that a file takes its images in: ``layout``, or what its runtime likes best.
+
+    Raises:
+        UnknownNameError: there is no such layout.
+        ConfigError: files of ``exporter`` cannot have it.
+    """
+    if layout is None:
+        return exporter.layouts[0]
+    if layout not in LAYOUTS:
+        raise unknown_name("layout", layout, LAYOUTS)
+    for each in exporter.layouts:
+        if each == layout:
+            return each
+    raise ConfigError(f"{exporter.format} files take {', '.join(exporter.layouts)} alone; layout is {layout}")
 
 
 def check_mixing(exporter: Exporter, precision: str) -> None:

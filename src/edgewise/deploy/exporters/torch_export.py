@@ -11,9 +11,12 @@ from torch.export import ExportedProgram
 
 from edgewise.deploy.exporters.protocol import ExportOptions
 from edgewise.deploy.runtimes.sdk import Sdk
+from edgewise.records.artifact import Layout
 
 METADATA = "metadata.json"
 """Name among the archive's extra files."""
+REORDERS = ("aten.permute.", "aten.transpose.", "aten.t.", "aten.movedim.", "aten.swapaxes.")
+"""What the operators that reorder axes begin with."""
 
 
 class TorchExporter:
@@ -22,6 +25,7 @@ class TorchExporter:
     format = "pt2"
     suffix = ".pt2"
     precisions = ("fp32",)
+    layouts: tuple[Layout, ...] = ("nchw", "nhwc")
     runtime = "torch"
     sdks = (Sdk(package="torch", module="torch", install="torch"),)
     can_batch = batches_by_default = True
@@ -31,6 +35,12 @@ class TorchExporter:
         """Write ``program`` to ``path``."""
         metadata = json.dumps(dict(options.metadata), sort_keys=True)
         torch.export.save(program, path, extra_files={METADATA: metadata})
+
+    def transposes(self, path: Path) -> int:
+        """Count the calls of the program that reorder axes."""
+        with path.open("rb") as file:
+            program = torch.export.load(file)
+        return sum(str(node.target).startswith(REORDERS) for node in program.graph.nodes)
 
     def metadata(self, path: Path) -> dict[str, str]:
         """Read back the text that the file at ``path`` carries."""

@@ -21,7 +21,10 @@ class Predictor(context: Context) : AutoCloseable {
     private val recipe = recipeOf(artifact.getJSONObject("preprocessing"))
     private val labels = artifact.getJSONArray("labels").strings()
     private val numClasses = artifact.getInt("num_classes")
-    private val batch = artifact.getJSONObject("input").getJSONArray("shape").getInt(0)
+    private val input = artifact.getJSONObject("input")
+    private val batch = input.getJSONArray("shape").getInt(0)
+    private val isInterleaved = input.getString("layout") == "nhwc"
+    private val givesLogits = artifact.getString("output") == "logits"
     private val model = CompiledModel.create(
         context.assets,
         artifact.getJSONArray("files").getString(0),
@@ -32,21 +35,27 @@ class Predictor(context: Context) : AutoCloseable {
 
     /** Returns the five most likely labels, the most likely first. */
     fun answer(source: ImageDecoder.Source): List<Answer> {
-        val image = preprocess(readPicture(source), recipe)
+        val planes = preprocess(readPicture(source), recipe)
+        val image = if (isInterleaved) interleaved(planes, recipe.mean.size) else planes
         inputs[0].writeFloat(FloatArray(batch * image.size) { image[it % image.size] }) // the file takes so many at once
         model.run(inputs, outputs)
-        val logits = outputs[0].readFloat().take(numClasses)
-        val largest = logits.max()
-        val powers = logits.map { exp((it - largest).toDouble()) }
-        val total = powers.sum()
-        return powers.indices.sortedByDescending { powers[it] }.take(5)
-            .map { Answer(labels.getOrElse(it) { index -> "$index" }, powers[it] / total) }
+        val answers = outputs[0].readFloat().take(numClasses)
+        val probabilities = if (givesLogits) softmax(answers) else answers.map { it.toDouble() }
+        return probabilities.indices.sortedByDescending { probabilities[it] }.take(5)
+            .map { Answer(labels.getOrElse(it) { index -> "$index" }, probabilities[it]) }
     }
 
     override fun close() {
         (inputs + outputs).forEach { it.close() }
         model.close()
     }
+}
+
+private fun softmax(logits: List<Float>): List<Double> {
+    val largest = logits.max()
+    val powers = logits.map { exp((it - largest).toDouble()) }
+    val total = powers.sum()
+    return powers.map { it / total }
 }
 
 /** Decodes a picture as it is meant to be seen: the decoder turns it by its EXIF orientation. */

@@ -35,6 +35,12 @@ fun preprocess(picture: Picture, recipe: Recipe): FloatArray {
     }.toFloatArray()
 }
 
+/** Returns (C, S, S) as (S, S, C). */
+fun interleaved(planes: FloatArray, chans: Int): FloatArray {
+    val size = planes.size / chans
+    return FloatArray(planes.size) { planes[it % chans * size + it / chans] }
+}
+
 private fun Picture.plane(shift: Int) = IntArray(argb.size) { overWhite(argb[it], shift) }
 
 private fun Picture.greyPlane() = IntArray(argb.size) {

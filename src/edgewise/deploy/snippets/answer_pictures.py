@@ -43,8 +43,12 @@ def main(open_model: Callable[[str, str], Callable[[np.ndarray[Any, Any]], np.nd
         images = read_image(path, artifact["preprocessing"])
         if isinstance(batch, int):  # the file takes so many at once
             images = np.repeat(images, batch, axis=0)
-        logits = np.asarray(run(images), np.float64)[0]
-        probabilities = np.exp(logits - logits.max()) / np.exp(logits - logits.max()).sum()
+        if artifact["input"]["layout"] == "nhwc":
+            images = np.ascontiguousarray(images.transpose(0, 2, 3, 1))
+        probabilities = np.asarray(run(images), np.float64)[0]
+        if artifact["output"] == "logits":
+            powers = np.exp(probabilities - probabilities.max())
+            probabilities = powers / powers.sum()
         best = np.argsort(-probabilities, kind="stable")[:5]
-        labels = artifact["labels"] or [str(index) for index in range(len(logits))]
+        labels = artifact["labels"] or [str(index) for index in range(len(probabilities))]
         print(f"{path}: " + ", ".join(f"{labels[i]} {probabilities[i]:.1%}" for i in best))  # noqa: T201

@@ -10,6 +10,6 @@ import numpy as np
 
 
 def open_model(path: str, precision: str) -> Callable[[np.ndarray[Any, Any]], np.ndarray[Any, Any]]:  # noqa: ARG001
-    """Return what turns normalised images (N, C, S, S) into logits (N, num_classes); on macOS alone."""
+    """Return what turns prepared images into answers (N, num_classes); on macOS alone."""
     model = coremltools.models.MLModel(path)
-    return lambda images: model.predict({"images": images})["logits"]
+    return lambda images: next(iter(model.predict({"images": images}).values()))

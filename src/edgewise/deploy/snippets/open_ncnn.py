@@ -11,7 +11,7 @@ import numpy as np
 
 
 def open_model(path: str, precision: str) -> Callable[[np.ndarray[Any, Any]], np.ndarray[Any, Any]]:  # noqa: ARG001
-    """Return what turns normalised images (N, C, S, S) into logits (N, num_classes)."""
+    """Return what turns prepared images into answers (N, num_classes)."""
     net = ncnn.Net()
     for option in ("use_fp16_packed", "use_fp16_storage", "use_fp16_arithmetic", "use_bf16_storage"):
         setattr(net.opt, option, False)  # left alone, ncnn computes in half precision

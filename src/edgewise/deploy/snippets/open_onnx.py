@@ -10,6 +10,6 @@ import onnxruntime
 
 
 def open_model(path: str, precision: str) -> Callable[[np.ndarray[Any, Any]], np.ndarray[Any, Any]]:  # noqa: ARG001
-    """Return what turns normalised images (N, C, S, S) into logits (N, num_classes)."""
+    """Return what turns prepared images into answers (N, num_classes)."""
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     return lambda images: session.run(None, {"images": images})[0]

@@ -10,7 +10,7 @@ import openvino
 
 
 def open_model(path: str, precision: str) -> Callable[[np.ndarray[Any, Any]], np.ndarray[Any, Any]]:
-    """Return what turns normalised images (N, C, S, S) into logits (N, num_classes)."""
+    """Return what turns prepared images into answers (N, num_classes)."""
     # left alone, OpenVINO takes bf16 wherever the processor has it
     hint = "bf16" if precision == "bf16" else "f32"
     model = openvino.Core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": hint})

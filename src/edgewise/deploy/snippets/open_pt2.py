@@ -10,7 +10,7 @@ import torch
 
 
 def open_model(path: str, precision: str) -> Callable[[np.ndarray[Any, Any]], np.ndarray[Any, Any]]:  # noqa: ARG001
-    """Return what turns normalised images (N, C, S, S) into logits (N, num_classes)."""
+    """Return what turns prepared images into answers (N, num_classes)."""
     model = torch.export.load(path).module()
 
     def run(images: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

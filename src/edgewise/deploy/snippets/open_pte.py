@@ -11,7 +11,7 @@ from executorch.runtime import Runtime
 
 
 def open_model(path: str, precision: str) -> Callable[[np.ndarray[Any, Any]], np.ndarray[Any, Any]]:  # noqa: ARG001
-    """Return what turns normalised images (N, C, S, S) into logits (N, num_classes)."""
+    """Return what turns prepared images into answers (N, num_classes)."""
     program = Runtime.get().load_program(path)
     method = program.load_method("forward")
     return lambda images: method.execute([torch.from_numpy(images)])[0].numpy()

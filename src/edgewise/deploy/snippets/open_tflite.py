@@ -10,7 +10,7 @@ from ai_edge_litert.interpreter import Interpreter
 
 
 def open_model(path: str, precision: str) -> Callable[[np.ndarray[Any, Any]], np.ndarray[Any, Any]]:  # noqa: ARG001
-    """Return what turns normalised images (N, C, S, S) into logits (N, num_classes)."""
+    """Return what turns prepared images into answers (N, num_classes)."""
     interpreter = Interpreter(path)
     interpreter.allocate_tensors()
     first, last = (ports[0]["index"] for ports in (interpreter.get_input_details(), interpreter.get_output_details()))

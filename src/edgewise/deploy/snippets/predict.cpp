@@ -235,9 +235,17 @@ std::vector<float> preprocess(Picture picture, const json& recipe) {
     return input;
 }
 
+// (C, S, S) as (S, S, C).
+std::vector<float> interleaved(const std::vector<float>& planes, std::size_t chans) {
+    const std::size_t size = planes.size() / chans;
+    std::vector<float> result(planes.size());
+    for (std::size_t at = 0; at < result.size(); ++at) result[at] = planes[at % chans * size + at / chans];
+    return result;
+}
+
 // ---- answering ----
 
-std::vector<float> logits_of(Ort::Session& session, const json& artifact, const std::vector<float>& image) {
+std::vector<float> answers_of(Ort::Session& session, const json& artifact, const std::vector<float>& image) {
     const json& declared = artifact.at("input").at("shape");
     std::vector<std::int64_t> shape{1};
     if (declared[0].is_number()) shape[0] = declared[0];  // the file takes so many at once
@@ -252,24 +260,30 @@ std::vector<float> logits_of(Ort::Session& session, const json& artifact, const 
     const char* inputs[] = {input_name.c_str()};
     const char* outputs[] = {output_name.get()};
     const auto results = session.Run(Ort::RunOptions{}, inputs, &input, 1, outputs, 1);
-    const float* logits = results[0].GetTensorData<float>();
-    return std::vector<float>(logits, logits + artifact.at("num_classes").get<std::size_t>());
+    const float* answers = results[0].GetTensorData<float>();
+    return std::vector<float>(answers, answers + artifact.at("num_classes").get<std::size_t>());
 }
 
-void print_top_five(const char* path, const std::vector<float>& logits, const json& labels) {
+std::vector<double> softmax(const std::vector<float>& logits) {
     std::vector<double> powers;
     const float largest = *std::max_element(logits.begin(), logits.end());
     for (const float logit : logits) powers.push_back(std::exp(double(logit) - largest));
     const double total = std::accumulate(powers.begin(), powers.end(), 0.0);
-    std::vector<std::size_t> order(powers.size());
+    for (double& power : powers) power /= total;
+    return powers;
+}
+
+void print_top_five(const char* path, const std::vector<double>& probabilities, const json& labels) {
+    std::vector<std::size_t> order(probabilities.size());
     std::iota(order.begin(), order.end(), 0);
-    std::stable_sort(order.begin(), order.end(), [&](auto one, auto other) { return powers[one] > powers[other]; });
+    std::stable_sort(order.begin(), order.end(),
+                     [&](auto one, auto other) { return probabilities[one] > probabilities[other]; });
     order.resize(std::min<std::size_t>(order.size(), 5));
     std::printf("%s:", path);
     const char* separator = " ";
     for (const auto index : order) {
         const std::string label = labels.empty() ? std::to_string(index) : labels.at(index).get<std::string>();
-        std::printf("%s%s %.1f%%", separator, label.c_str(), 100 * powers[index] / total);
+        std::printf("%s%s %.1f%%", separator, label.c_str(), 100 * probabilities[index]);
         separator = ", ";
     }
     std::printf("\n");
@@ -290,8 +304,14 @@ int main(int count, char** arguments) {
     int status = 0;
     for (int index = 1; index < count; ++index) {
         try {
-            const auto image = preprocess(read_picture(arguments[index]), artifact.at("preprocessing"));
-            print_top_five(arguments[index], logits_of(session, artifact, image), artifact.at("labels"));
+            const json& recipe = artifact.at("preprocessing");
+            auto image = preprocess(read_picture(arguments[index]), recipe);
+            if (artifact.at("input").at("layout") == "nhwc") image = interleaved(image, recipe.at("mean").size());
+            const auto answers = answers_of(session, artifact, image);
+            const bool gives_logits = artifact.at("output") == "logits";
+            print_top_five(arguments[index],
+                           gives_logits ? softmax(answers) : std::vector<double>(answers.begin(), answers.end()),
+                           artifact.at("labels"));
         } catch (const std::exception& error) {
             std::fprintf(stderr, "%s: %s\n", arguments[index], error.what());
             status = 1;

@@ -18,6 +18,7 @@ struct Artifact: Decodable {
 
     let files: [String]
     let input: Input
+    let output: String
     let numClasses: Int
     let labels: [String]
     let preprocessing: Recipe
@@ -51,12 +52,17 @@ struct Classifier {
         guard let name = output.featureNames.first, let array = output.featureValue(for: name)?.multiArrayValue else {
             throw PredictError.noAnswer
         }
-        let logits = MLShapedArray<Float>(converting: array).scalars.prefix(artifact.numClasses)
+        let answers = MLShapedArray<Float>(converting: array).scalars.prefix(artifact.numClasses).map(Double.init)
+        let probabilities = artifact.output == "logits" ? softmax(answers) : answers
+        let best = probabilities.indices.sorted { probabilities[$0] > probabilities[$1] }.prefix(5)
+        return best.map { (artifact.labels.isEmpty ? String($0) : artifact.labels[$0], probabilities[$0]) }
+    }
+
+    private func softmax(_ logits: [Double]) -> [Double] {
         let largest = logits.max() ?? 0
-        let powers = logits.map { exp(Double($0 - largest)) }
+        let powers = logits.map { exp($0 - largest) }
         let total = powers.reduce(0, +)
-        let best = powers.indices.sorted { powers[$0] > powers[$1] }.prefix(5)
-        return best.map { (artifact.labels.isEmpty ? String($0) : artifact.labels[$0], powers[$0] / total) }
+        return powers.map { $0 / total }
     }
 }
 
