@@ -166,11 +166,12 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=RESULTS / "qat.json")
     given = parser.parse_args()
     dataset, rows = open_named(DIGITS), []
+    checks: list[dict[str, Any]] = []
     for name in given.names.split(","):
         with tempfile.TemporaryDirectory() as temporary:
             rows.append(_row(name, dataset, Path(temporary)))
-    checks = [_check(row, format_) for row in rows for format_ in FORMATS]
-    save_result(given.out, command=this_command(), threads=1, epochs=EPOCHS, quiet=QUIET, checks=checks, rows=rows)
+        checks += [_check(rows[-1], format_) for format_ in FORMATS]
+        save_result(given.out, command=this_command(), epochs=EPOCHS, quiet=QUIET, checks=checks, rows=rows)
     raise SystemExit(not all(each["passed"] for each in checks))
 
 
@@ -182,9 +183,8 @@ def _check(row: dict[str, Any], format_: str) -> dict[str, Any]:
 def _row(name: str, dataset: Dataset, root: Path) -> dict[str, Any]:
     spec, damage = NETWORKS[name]
     begun = time.perf_counter()
-    run = _train(spec, dataset, root)
+    run, float_top1 = _train(spec, dataset, root)
     trained_s = time.perf_counter() - begun
-    float_top1, plain = _int8(run, root, "onnx")
     _damage(run, damage)
     damaged_float, onnx = _int8(run, root, "onnx")
     _, openvino = _int8(run, root, "openvino")
@@ -197,7 +197,6 @@ def _row(name: str, dataset: Dataset, root: Path) -> dict[str, Any]:
     row = {
         "name": name,
         "float_top1": float_top1,
-        "int8_top1_before_damage": plain,
         "damaged_float_top1": damaged_float,
         "ptq": {"onnx": onnx, "openvino": openvino},
         "qat": {format_: int8 for format_, (_, int8) in after.items()},
@@ -211,7 +210,7 @@ def _row(name: str, dataset: Dataset, root: Path) -> dict[str, Any]:
     return row
 
 
-def _train(spec: ModelSpec, dataset: Dataset, root: Path) -> RunFolder:
+def _train(spec: ModelSpec, dataset: Dataset, root: Path) -> tuple[RunFolder, float]:
     rows = root / "rows.yaml"
     rows.write_text(dump_spec(spec))
     config = digits(IMG_SIZE).model_copy(
@@ -219,8 +218,8 @@ def _train(spec: ModelSpec, dataset: Dataset, root: Path) -> RunFolder:
     )
     job = Job(kind="train", data=DIGITS, val_share=0.2, split_seed=0, command=this_command(), created_at="")
     folder = RunFolder(root / "float")
-    start(folder, job, config, dataset, JobListener())
-    return folder
+    record = start(folder, job, config, dataset, JobListener())
+    return folder, record.best_top1
 
 
 def _damage(run: RunFolder, damage: Callable[[State], None]) -> None:

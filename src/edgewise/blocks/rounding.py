@@ -1,8 +1,8 @@
 """Rounding to int8 and back while training, with gradients that pass as if nothing was rounded.
 
 As the int8 exporters round: weights per output channel and symmetric (-127 to 127, zero is exact), maps per tensor and affine
-(256 levels over the range that was seen, which includes zero). Source: Krishnamoorthi 2018, arXiv 1806.08342, sections 2 and 4; where a value
-is clipped its gradient is zero, else it passes straight through (Bengio et al. 2013, arXiv 1308.3432).
+(256 levels over the range that was seen, which includes zero). Where a value is clipped its gradient is zero, else it passes straight
+through (Bengio et al. 2013, arXiv 1308.3432). Source: Krishnamoorthi 2018, arXiv 1806.08342.
 """
 
 from __future__ import annotations

@@ -287,9 +287,7 @@ def train(
         settings["time_budget_s"] = parse_duration(time_budget)
     with TerminalListener(notes(), quiet=quiet) as listener:
         if resume is not None:
-            if qat is not None:
-                raise ConfigError("a run that is resumed knows its checkpoint; give --resume without --qat")
-            changed = settings | {"model": model, "img_size": img_size}
+            changed = settings | {"model": model, "img_size": img_size, "qat": qat}
             folder, record = resume_training(resume, listener, data=data, changed=changed)
         else:
             request = TrainRequest(

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from edgewise.errors import ConfigError
 from edgewise.pipeline.datasets import absolute, open_named
 from edgewise.pipeline.fit import DEFAULT_MODEL
 from edgewise.pipeline.listener import JobListener
@@ -103,8 +104,12 @@ def resume_training(
     Raises:
         OutputError: there is no run at ``path``.
         ResumeMismatchError: another config, class list or data set.
+        ConfigError: ``changed`` names a checkpoint for ``qat``.
     """
-    config = changed_config(load_config(open_run_folder(path).config), changed or {})
+    given = dict(changed or {})
+    if given.pop("qat", None) is not None:
+        raise ConfigError("a run that is resumed knows its checkpoint; give --resume without --qat")
+    config = changed_config(load_config(open_run_folder(path).config), given)
     folder, _, dataset, record = resume(path, listener, data=data, config=config)
     write_run_report(folder, dataset)
     return folder, record

@@ -24,7 +24,12 @@ from edgewise.train.ema import Ema
 from edgewise.train.int8_simulation import SimulatedInt8
 
 V1 = ModelSpec(
-    name="v1", act="relu6", stem=ConvSpec(out_chs=8), stages=((wider(16), alike(16)),), head=PoolHeadSpec(), num_classes=5
+    name="v1",
+    act="relu6",
+    stem=ConvSpec(out_chs=8),
+    stages=((wider(16), alike(16)),),
+    head=PoolHeadSpec(),
+    num_classes=5,
 )
 V3 = ModelSpec(
     name="v3",

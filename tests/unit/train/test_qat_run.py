@@ -24,7 +24,14 @@ from edgewise.train.initial_weights import LoadedStart, fresh_network
 from edgewise.train.learner import Learner
 
 HERE = Path(__file__).parent
-CHANGED = {"qat": True, "weights": "runs/before", "drop_rate": 0.0, "drop_path_rate": 0.0, "lr": 1e-3, "warmup_epochs": 0}
+CHANGED = {
+    "qat": True,
+    "weights": "runs/before",
+    "drop_rate": 0.0,
+    "drop_path_rate": 0.0,
+    "lr": 1e-3,
+    "warmup_epochs": 0,
+}
 NUM_STEPS = 9
 SPEC = ModelSpec(
     name="tiny_v1",
