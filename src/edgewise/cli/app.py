@@ -57,6 +57,13 @@ Weights = Annotated[
     typer.Option("--weights", "--initial-checkpoint", help="Start from this file, run or hf-hub:OWNER/NAME."),
 ]
 Pretrained = Annotated[bool, typer.Option("--pretrained", help="Start from the model's published weights.")]
+Qat = Annotated[
+    str | None,
+    typer.Option(
+        help="Train this run (folder, best.safetensors) or NAME.TAG further with int8 simulated; top-1 is then int8's.",
+        metavar="CHECKPOINT",
+    ),
+]
 Epochs = Annotated[int | None, typer.Option(help="Passes over the training images.")]
 Batch = Annotated[int | None, typer.Option(help="Images a step.")]
 TimeBudget = Annotated[
@@ -286,6 +293,7 @@ def train(
     model: Model = None,
     weights: Weights = None,
     pretrained: Pretrained = False,
+    qat: Qat = None,
     epochs: Epochs = None,
     img_size: ImgSize = None,
     batch: Batch = None,
@@ -327,7 +335,7 @@ def train(
         settings["time_budget_s"] = parse_duration(time_budget)
     with TerminalListener(notes(), quiet=quiet) as listener:
         if resume is not None:
-            changed = settings | {"model": model, "img_size": img_size}
+            changed = settings | {"model": model, "img_size": img_size, "qat": qat}
             folder, record = resume_training(resume, listener, data=data, changed=changed)
         else:
             request = TrainRequest(
@@ -335,6 +343,7 @@ def train(
                 project=project,
                 name="train" if name is None else name,
                 model=model,
+                qat=qat,
                 img_size=img_size,
                 recipe=recipe,
                 val_share=val_share,

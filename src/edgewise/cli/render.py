@@ -91,8 +91,11 @@ def render_training(folder: RunFolder, record: TrainRecord, *, as_json: bool) ->
     if as_json:
         print_json({"folder": str(folder.path)} | record.model_dump(mode="json"))
         return
+    from edgewise.train.config import load_config
+
+    of_what = ", int8 simulated," if load_config(folder.config).qat else ""
     console().print(
-        f"\nBest validation top-1 [bold]{format_percent(record.best_top1)}[/] in epoch {record.best_epoch}\n"
+        f"\nBest validation top-1{of_what} [bold]{format_percent(record.best_top1)}[/] in epoch {record.best_epoch}\n"
         f"Weights: {plain(folder.best)}\nReport: [bold]{plain(folder.report)}[/]",
         soft_wrap=True,
     )

@@ -61,13 +61,7 @@ def resolve_config(
         fields["preprocessing"] = start.preprocessing.model_dump()
     if img_size is not None:
         fields["preprocessing"] |= {"img_size": img_size}
-    fields["threads"] = usable_cores()
-    fields["device"] = check_device(given.pop("device", None))
-    fields["workers"] = default_workers(fields["device"], usable_cores())
-    fields["augment"] |= {key: given.pop(key) for key in AUGMENT_FIELDS & given.keys()}
-    if given.get("time_budget_s") is not None and "epochs" not in given:
-        fields["epochs"] = 100_000  # the clock decides
-    config = make_config(**fields | given)
+    config = completed_config(fields, given)
     network_spec(  # refuses a width, or channels, that the model cannot have
         model,
         img_size=config.preprocessing.img_size,
@@ -76,6 +70,22 @@ def resolve_config(
         in_chans=len(config.preprocessing.mean),
     )
     return config
+
+
+def completed_config(fields: Mapping[str, Any], given: Mapping[str, Any]) -> TrainConfig:
+    """Return a recipe's ``fields`` on this machine, with what the person has ``given`` on top.
+
+    Raises:
+        ConfigError: a setting is unknown or out of range.
+    """
+    fields, given = dict(fields), dict(given)
+    fields["threads"] = usable_cores()
+    fields["device"] = check_device(given.pop("device", None))
+    fields["workers"] = default_workers(fields["device"], usable_cores())
+    fields["augment"] = fields["augment"] | {key: given.pop(key) for key in AUGMENT_FIELDS & given.keys()}
+    if given.get("time_budget_s") is not None and "epochs" not in given:
+        fields["epochs"] = 100_000  # the clock decides
+    return make_config(**fields | given)
 
 
 def default_workers(device: str, num_cores: int) -> int:

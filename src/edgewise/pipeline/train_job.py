@@ -8,9 +8,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from edgewise.errors import ConfigError
 from edgewise.pipeline.datasets import absolute, open_named
 from edgewise.pipeline.fit import DEFAULT_MODEL
 from edgewise.pipeline.listener import JobListener
+from edgewise.pipeline.qat import QatStart, check_options, find_qat_start
 from edgewise.pipeline.reporting import write_run_report
 from edgewise.pipeline.settings import changed_config, resolve_config
 from edgewise.pipeline.training import resume, start
@@ -28,6 +30,8 @@ class TrainRequest:
     project: Path = Path("runs")
     name: str = "train"
     model: str | None = None
+    qat: str | None = None
+    """A trained checkpoint to train further as int8 computes it: what `qat.find_qat_start` takes."""
     img_size: int | None = None
     recipe: str | None = None
     val_share: float = 0.2
@@ -45,8 +49,11 @@ def run_training(request: TrainRequest, listener: JobListener) -> tuple[RunFolde
     """
     folder = new_run_folder(request.project, request.name)
     model = request.model or DEFAULT_MODEL
+    qat = _qat_start(request)
 
     def resolved(num_images: int) -> TrainConfig:
+        if qat is not None:
+            return qat.config(num_images, request.overrides)
         return resolve_config(
             model,
             img_size=request.img_size,
@@ -60,6 +67,8 @@ def run_training(request: TrainRequest, listener: JobListener) -> tuple[RunFolde
     dataset = open_named(
         request.data, val_share=request.val_share, split_seed=request.split_seed, progress=listener.on_progress
     )
+    if qat is not None:
+        qat.check_data(dataset.labels)
     job = Job(
         kind="train",
         data=absolute(request.data),
@@ -68,9 +77,17 @@ def run_training(request: TrainRequest, listener: JobListener) -> tuple[RunFolde
         command=request.command,
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
-    record = start(folder, job, resolved(len(dataset.train)), dataset, listener)
+    config = resolved(len(dataset.train))
+    record = start(folder, job, config, dataset, listener, loaded=qat.loaded if qat is not None else None)
     write_run_report(folder, dataset)
     return folder, record
+
+
+def _qat_start(request: TrainRequest) -> QatStart | None:
+    if request.qat is None:
+        return None
+    check_options({"model": request.model, "recipe": request.recipe, "img_size": request.img_size, **request.overrides})
+    return find_qat_start(request.qat)
 
 
 def resume_training(
@@ -87,8 +104,12 @@ def resume_training(
     Raises:
         OutputError: there is no run at ``path``.
         ResumeMismatchError: another config, class list or data set.
+        ConfigError: ``changed`` names a checkpoint for ``qat``.
     """
-    config = changed_config(load_config(open_run_folder(path).config), changed or {})
+    given = dict(changed or {})
+    if given.pop("qat", None) is not None:
+        raise ConfigError("a run that is resumed knows its checkpoint; give --resume without --qat")
+    config = changed_config(load_config(open_run_folder(path).config), given)
     folder, _, dataset, record = resume(path, listener, data=data, config=config)
     write_run_report(folder, dataset)
     return folder, record

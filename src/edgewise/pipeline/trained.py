@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from torch import nn
 
 from edgewise.errors import InputError, WeightsError, shown
-from edgewise.models.build import build
+from edgewise.models.deployed_form import network_of
 from edgewise.models.described import remember_weights
-from edgewise.models.weights import load_weights
+from edgewise.models.weights import load_weights, read_metadata
 from edgewise.records.artifact import Preprocessing
 from edgewise.spec.model import ModelSpec
 from edgewise.spec.text import parse_spec
@@ -52,7 +52,7 @@ def load_run(folder: RunFolder) -> Trained:
         )
     spec = parse_spec(folder.model_spec.read_bytes(), shown(folder.model_spec))
     config = load_config(folder.config)
-    model = build(spec)
+    model = network_of(spec, read_metadata(folder.best))
     _load(model, folder.best)
     return Trained(
         name=spec.name,
@@ -84,15 +84,13 @@ def load_weights_file(path: Path) -> Trained:
     Raises:
         WeightsError: the file is damaged, or carries no spec.
     """
-    from edgewise.models.weights import read_metadata
-
     metadata = read_metadata(path)
     if "edgewise.spec" not in metadata:
         raise WeightsError(
             f"{shown(path)} carries no model description; give the folder of the run, or weights/best.safetensors of one"
         )
     spec = parse_spec(metadata["edgewise.spec"], shown(path))
-    model = build(spec)
+    model = network_of(spec, metadata)
     _load(model, path)
     return Trained(
         name=spec.name,

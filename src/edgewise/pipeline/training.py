@@ -24,28 +24,45 @@ from edgewise.report.sheet import contact_sheet
 from edgewise.spec.model import ModelSpec
 from edgewise.spec.text import dump_spec, parse_spec
 from edgewise.train.config import TrainConfig, differences, load_config, save_config
-from edgewise.train.initial_weights import load_start
+from edgewise.train.initial_weights import LoadedStart, load_start
 from edgewise.train.loop import TrainJob, train
 from edgewise.train.run_folder import RunFolder, open_run_folder
 from edgewise.train.run_lock import RunLock
 
 
-def start(folder: RunFolder, job: Job, config: TrainConfig, dataset: Dataset, listener: JobListener) -> TrainRecord:
+def start(
+    folder: RunFolder,
+    job: Job,
+    config: TrainConfig,
+    dataset: Dataset,
+    listener: JobListener,
+    *,
+    loaded: LoadedStart | None = None,
+) -> TrainRecord:
     """Write what decides the run into ``folder``, then train.
+
+    Args:
+        folder: of the new run.
+        job: what was asked for.
+        config: of the run.
+        dataset: to train and validate on.
+        listener: hears of it.
+        loaded: the network to go on with; by default that of the config's model, with its weights where it names any.
 
     Raises:
         WeightsError: the weights to start from cannot be had, or do not fit; nothing was written.
         OutputError: the folder cannot be written or is taken.
         TrainingError: as `train.loop.train`.
     """
-    spec = network_spec(
-        config.model,
-        img_size=config.preprocessing.img_size,
-        num_classes=len(dataset.labels),
-        width_mult=config.width_mult,
-        in_chans=len(config.preprocessing.mean),
-    )
-    loaded = load_start(spec, config, config.weights) if config.weights is not None else None
+    if loaded is None:
+        spec = network_spec(
+            config.model,
+            img_size=config.preprocessing.img_size,
+            num_classes=len(dataset.labels),
+            width_mult=config.width_mult,
+            in_chans=len(config.preprocessing.mean),
+        )
+        loaded = load_start(spec, config, config.weights) if config.weights is not None else None
     if loaded is not None:
         spec, job = loaded.network.spec, job.model_copy(update={"initial_weights": loaded.record})
         listener.on_result(f"Starting from the weights {loaded.record.source}, SHA-256 {loaded.record.sha256[:12]}…")
@@ -124,7 +141,8 @@ def _train(
     folder: RunFolder, job: Job, config: TrainConfig, spec: ModelSpec, dataset: Dataset, listener: JobListener
 ) -> TrainRecord:
     command = "train" if job.kind == "train" else "fit"
-    listener.on_stage(f"Training {config.model} at {config.preprocessing.img_size} px")
+    simulated = ", its int8 form simulated" if config.qat else ""
+    listener.on_stage(f"Training {config.model} at {config.preprocessing.img_size} px{simulated}")
     record = train(
         TrainJob(
             config=config,

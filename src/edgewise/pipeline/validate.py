@@ -12,7 +12,8 @@ from edgewise.data.transforms import EvalTransform
 from edgewise.deploy.artifact_file import load_artifact
 from edgewise.deploy.evaluate import evaluate_file
 from edgewise.deploy.runtimes.registry import runtime_for
-from edgewise.errors import InputError, ResumeMismatchError, shown
+from edgewise.errors import InputError, shown
+from edgewise.pipeline.classes import check_classes
 from edgewise.pipeline.images import array_batches
 from edgewise.pipeline.predict import is_exported
 from edgewise.pipeline.trained import load_trained
@@ -31,7 +32,7 @@ def validate(source: str, dataset: Dataset) -> EvalRecord:
     if is_exported(path):
         return _validate_file(path, dataset)
     trained = load_trained(source)
-    _check_labels(source, trained.labels, dataset.labels)
+    check_classes(source, trained.labels, dataset.labels, todo="validate")
     torch.set_num_threads(usable_cores())
     batches = EvalLoader(dataset.val, EvalTransform(trained.preprocessing), batch_size=64)
     return evaluate(trained.model, batches, trained.preprocessing, dataset.labels)
@@ -39,7 +40,7 @@ def validate(source: str, dataset: Dataset) -> EvalRecord:
 
 def _validate_file(path: Path, dataset: Dataset) -> EvalRecord:
     artifact, file = load_artifact(path)
-    _check_labels(str(path), artifact.labels, dataset.labels)
+    check_classes(str(path), artifact.labels, dataset.labels, todo="validate")
     answers = evaluate_file(
         file,
         array_batches(dataset.val, artifact.preprocessing)(),
@@ -61,12 +62,3 @@ def _validate_file(path: Path, dataset: Dataset) -> EvalRecord:
         loss_sum=float(torch.nn.functional.cross_entropy(logits, targets, reduction="sum")),
         top5_hits=int((best == targets[:, None]).any(dim=1).sum()),
     )
-
-
-def _check_labels(source: str, known: tuple[str, ...], given: tuple[str, ...]) -> None:
-    if known and known != given:
-        missing, new = sorted(set(known) - set(given)), sorted(set(given) - set(known))
-        raise ResumeMismatchError(
-            f"{shown(source)} knows other classes than the data set: missing {missing[:5]}, new {new[:5]}; "
-            f"validate on a data set with the classes of its labels.txt"
-        )

@@ -34,6 +34,8 @@ class TrainConfig(BaseModel):
     """Where training starts: a weights file, a run's folder or a hub id; None = fresh weights that follow from `seed`."""
     preprocessing: Preprocessing
     recipe: str = "custom"
+    qat: bool = False
+    """Whether int8 is simulated in training: the fused network of `weights` is trained, and what is validated is its int8 form."""
     epochs: Annotated[int, Field(ge=1, le=100_000)] = 100
     batch: Annotated[int, Field(ge=1, le=65_536)] = 64
     accumulate: Annotated[int, Field(ge=1, le=1024)] = 1

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 from pydantic import ValidationError
+from torch import nn
 
 from edgewise.blocks.state_hash import sha256_of_state
 from edgewise.data.seeds import derived_seed
@@ -20,6 +21,7 @@ from edgewise.records.training import InitialWeights
 from edgewise.spec.model import ModelSpec
 from edgewise.train.checkpoint import save_weights
 from edgewise.train.config import TrainConfig
+from edgewise.train.int8_simulation import SimulatedInt8
 
 INITIAL_WEIGHTS = "edgewise.initial_weights"
 """Metadata of a safetensors file: which file's weights its training started from, as JSON."""
@@ -70,17 +72,23 @@ def load_start(spec: ModelSpec, config: TrainConfig, source: str) -> LoadedStart
     return LoadedStart(network, InitialWeights(source=shown_source(source), sha256=report.sha256, notes=report.notes))
 
 
-def start_network(spec: ModelSpec, config: TrainConfig, path: Path) -> tuple[Network, InitialWeights | None]:
+def start_network(spec: ModelSpec, config: TrainConfig, path: Path) -> tuple[nn.Module, InitialWeights | None]:
     """Return the network that a run starts from: with the weights at ``path`` where its config names any, else fresh.
 
     Raises:
         WeightsError: the file at ``path`` is missing or damaged.
+        InputError: int8 is to be simulated, and the network cannot be captured.
     """
     network = fresh_network(spec, config)
     if config.weights is None:
         return network, None
+    if config.qat:
+        network = network.fuse()
     report = load_weights(network, path)
-    return network, initial_of(report.metadata)
+    initial = initial_of(report.metadata)
+    if not config.qat:
+        return network, initial
+    return SimulatedInt8(network, config.preprocessing.img_size, spec.in_chans), initial
 
 
 def initial_of(metadata: Mapping[str, str]) -> InitialWeights | None:

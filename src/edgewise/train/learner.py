@@ -13,8 +13,15 @@ from edgewise.errors import CheckpointError
 from edgewise.train.checkpoint_folder import JSON
 from edgewise.train.config import TrainConfig
 from edgewise.train.ema import Ema
+from edgewise.train.int8_simulation import SimulatedInt8
 from edgewise.train.optimizer import make_optimizer
 from edgewise.train.optimizer_state import flatten_optimizer, restore_optimizer
+
+OBSERVED_SHARE = 0.5
+"""Of a quantisation-aware run: behind it the ranges of the maps stay, so that the weights settle in levels that no longer move.
+
+torchvision's references/classification/train_quantization.py fixes them after 4 epochs of any number.
+"""
 
 
 class Learner:
@@ -35,15 +42,23 @@ class Learner:
         return self.ema.model if self.ema is not None else self.model
 
     @property
+    def best_weights(self) -> dict[str, torch.Tensor]:
+        """Return the weights of `best_form` (not copies) as they are kept: of a simulated network, those of the network itself."""
+        form = self.best_form
+        return form.weights() if isinstance(form, SimulatedInt8) else form.state_dict()
+
+    @property
     def lr(self) -> float:
         """Return the learning rate of the last step."""
         return float(self.optimizer.param_groups[0]["lr"])
 
-    def start_step(self, lr: float) -> None:
-        """Prepare for the batches of one step."""
+    def start_step(self, lr: float, progress: float) -> None:
+        """Prepare for the batches of one step, with the share ``progress`` of the run behind it, 0 to 1."""
         for group in self.optimizer.param_groups:
             group["lr"] = lr
         self.model.train()
+        if isinstance(self.model, SimulatedInt8):
+            self.model.fix_ranges(progress >= OBSERVED_SHARE)
 
     def backward(self, loss: torch.Tensor) -> None:
         """Add the gradient of ``loss``."""

@@ -19,6 +19,7 @@ from edgewise.data.dataset import Dataset
 from edgewise.data.loader import KEEP_BYTES, Batch, EvalLoader, TrainLoader
 from edgewise.data.transforms import EvalTransform
 from edgewise.errors import CheckpointError, Interrupted, NonFiniteLossError, OutputError, shown
+from edgewise.models.deployed_form import FORM, FUSED
 from edgewise.records.peak_memory import peak_rss_bytes
 from edgewise.records.training import EpochRecord, EvalRecord, TrainRecord
 from edgewise.spec.model import ModelSpec
@@ -117,7 +118,8 @@ class _Run:
                 "edgewise.labels": "\n".join(job.dataset.labels),
                 "edgewise.preprocessing": config.preprocessing.model_dump_json(),
             }
-            | ({INITIAL_WEIGHTS: initial.model_dump_json()} if initial else {}),
+            | ({INITIAL_WEIGHTS: initial.model_dump_json()} if initial else {})
+            | ({FORM: FUSED} if config.qat else {}),
             job.listener,
         )
         self.state = self._restored() or self._planned()
@@ -161,7 +163,7 @@ class _Run:
     def _step(self, batches: Iterator[Batch]) -> None:
         state, learner = self.state, self.learner
         lr = self.config.lr * state.plan.lr_ratio(state.step, self.config.min_lr_ratio)
-        learner.start_step(lr)
+        learner.start_step(lr, state.plan.progress(state.step))
         loss = 0.0
         for micro in range(self.micro_batches):
             waiting = time.perf_counter()
@@ -231,7 +233,7 @@ class _Run:
             images_per_s=state.images_per_s,
             data_wait=state.data_wait,
         )
-        is_best = answers.top1 > state.best_top1 and self.files.save_best(self.learner.best_form, answers, state)
+        is_best = answers.top1 > state.best_top1 and self.files.save_best(self.learner.best_weights, answers, state)
         if is_best:
             state.best_top1, state.best_epoch = answers.top1, record.epoch
         state.records.append(record)
@@ -257,7 +259,7 @@ class _Run:
         if state.best_epoch:
             return
         answers = self._answers()
-        if not self.files.save_best(self.learner.best_form, answers, state):
+        if not self.files.save_best(self.learner.best_weights, answers, state):
             self._save()
             raise OutputError(
                 f"{shown(self.job.folder.best)} could not be written; free some space, then go on with: "

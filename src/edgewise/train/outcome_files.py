@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from torch import nn
+import torch
 
 from edgewise.blocks.state_hash import sha256_of_state
 from edgewise.models.weights import FINGERPRINT
@@ -29,9 +29,8 @@ class OutcomeFiles:
         self.metadata = dict(metadata)
         self.listener = listener
 
-    def save_best(self, model: nn.Module, answers: EvalRecord, state: LoopState) -> bool:
+    def save_best(self, weights: Mapping[str, torch.Tensor], answers: EvalRecord, state: LoopState) -> bool:
         """Keep the weights that gave ``answers``; False where the disk refuses, the older ones then stay the best."""
-        weights = model.state_dict()
         metadata = self.metadata | {
             FINGERPRINT: sha256_of_state(weights),
             "edgewise.step": str(state.step),
