@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from edgewise.cost.limit import Work
-from edgewise.cost.op_table import conv_macs, conv_transpose_macs, matmul_macs
+from edgewise.cost.macs import conv_macs, matmul_macs
 
 Shape = tuple[int, ...]
 
@@ -110,11 +110,11 @@ def _macs(node: Any, shapes: Mapping[str, Shape | None]) -> int | None:
     if left is None or right is None or output is None:
         return None
     if node.op_type == "ConvTranspose":
-        return conv_transpose_macs([left, right], output)
+        return conv_macs(right, left)
     if "Conv" in node.op_type:
-        return conv_macs([left, right], output)
+        return conv_macs(right, output)
     is_turned = any(each.name == "transA" and each.i for each in node.attribute)
-    return matmul_macs([left[::-1] if is_turned else left, right], output)
+    return matmul_macs(left[::-1] if is_turned else left, output)
 
 
 def _bytes(value: Any, shapes: Mapping[str, Shape | None]) -> int | None:

@@ -14,35 +14,25 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final
 
+from edgewise.cost.macs import conv_macs, matmul_macs
 from edgewise.graph.trace import Call
 from edgewise.records.cost import OpKind
 
 Rule = Callable[[Call], int]
 
 
-def conv_macs(call: Call) -> int:
-    """Return output elements x weights per output channel; padding is counted as if it held data, as everyone does.
-
-    Transposed: input elements x weights per input channel.
-    """
+def _conv(call: Call) -> int:
     image, weight = call.inputs[0], call.inputs[1]
-    far_end = image if _is_transposed(call) else call.outputs[0]
-    return far_end.numel * math.prod(weight.shape[1:])
+    return conv_macs(weight.shape, image.shape if _is_transposed(call) else call.outputs[0].shape)
 
 
-def matmul_macs(call: Call) -> int:
-    """Return output elements x contracted length of ``a @ b``, for any batch dimensions."""
-    return call.outputs[0].numel * call.inputs[0].shape[-1]
+def _matmul(call: Call) -> int:
+    return matmul_macs(call.inputs[0].shape, call.outputs[0].shape)
 
 
-def linear_macs(call: Call) -> int:
-    """Return output elements x input features of ``a @ weight.T``."""
-    return call.outputs[0].numel * call.inputs[0].shape[-1]
-
-
-def addmm_macs(call: Call) -> int:
-    """Return output elements x contracted length of ``c + a @ b``."""
-    return call.outputs[0].numel * call.inputs[1].shape[-1]
+def _addmm(call: Call) -> int:
+    """Count ``c + a @ b``."""
+    return matmul_macs(call.inputs[1].shape, call.outputs[0].shape)
 
 
 def attention_macs(call: Call) -> int:
@@ -59,14 +49,14 @@ def attention_elements(call: Call) -> int:
 
 MACS: Final[Mapping[str, Rule]] = MappingProxyType(
     {
-        "aten.convolution": conv_macs,
-        "aten.linear": linear_macs,
-        "aten.mm": matmul_macs,
-        "aten.mv": matmul_macs,
-        "aten.bmm": matmul_macs,
-        "aten.addmm": addmm_macs,
-        "aten.addmv": addmm_macs,
-        "aten.baddbmm": addmm_macs,
+        "aten.convolution": _conv,
+        "aten.linear": _matmul,
+        "aten.mm": _matmul,
+        "aten.mv": _matmul,
+        "aten.bmm": _matmul,
+        "aten.addmm": _addmm,
+        "aten.addmv": _addmm,
+        "aten.baddbmm": _addmm,
         "aten.dot": lambda call: call.inputs[0].numel,
         "aten.scaled_dot_product_attention": attention_macs,
         "aten._scaled_dot_product_cudnn_attention": attention_macs,

@@ -66,7 +66,7 @@ def roofline(
         input_shape=report.input_shape,
         precision=report.dtype,
         threads=threads,
-        basis=roof.basis,  # type: ignore[arg-type]
+        basis=roof.basis,
         macs_per_s=roof.macs_per_s,
         bytes_per_s=roof.bandwidths[-1][2],
         constant_ms=1e3 * roof.constant_s,
