@@ -102,6 +102,10 @@ def prepare(source: Path, work: Path, *, calibration: Path) -> tuple[Any, Ranges
 def quantised(model: Any, ranges: Ranges, *, only: Collection[str] = (), exclude: Collection[str] = ()) -> Any:
     """Return a copy of ``model`` in int8, which is what `onnxruntime.quantization.quantize_static` makes of it.
 
+    Weights have seven bits: processors without VNNI add two products of eight bits each in sixteen, which overflows and takes top-1 along
+    (a trained MobileNetV3 Small: 81.9 % in float, 49.6 % with eight bits, 80.8 % with seven on an AVX2 processor), and a file that was
+    judged on another processor would hide it.
+
     What was put around the network stays in float: a softmax in eight bits would give 256 different probabilities, and ties among labels;
     normalisation would round the image twice.
 
@@ -118,7 +122,7 @@ def quantised(model: Any, ranges: Ranges, *, only: Collection[str] = (), exclude
     quantizer = QDQQuantizer(
         copy.deepcopy(model),
         per_channel=True,
-        reduce_range=False,
+        reduce_range=True,
         weight_qType=QuantType.QInt8,
         activation_qType=QuantType.QUInt8,
         tensors_range=TensorsData(CalibrationMethod.MinMax, known),
