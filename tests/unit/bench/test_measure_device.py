@@ -56,7 +56,7 @@ def test_the_profile_names_machine_versions_and_speed(machine):
     assert profile.environment.versions["numpy"]
     assert profile.speed.kernel == reference.NAME
     assert len(profile.speed.times_ms) == len(profile.peaks) + len(profile.memory)
-    assert profile.remarks == ()
+    assert (profile.remarks, profile.confidence) == ((), "high")
 
 
 def test_what_is_not_installed_or_crashes_leaves_the_others(machine):
@@ -84,3 +84,4 @@ def test_a_machine_that_is_never_quiet_is_told_of(machine):
         "1 thread: other processes took the core: it was ours 50% of the time",
         "2 threads: other processes used 50% of the cores measured on",
     )
+    assert profile.confidence == "low"
