@@ -123,6 +123,7 @@ class _Measuring:
         memory = [row for threads in self._threads for row in self._memory(threads, caches)]
         times_ms = tuple(statistics.median(timed.reference_ms) for _, timed in self._taken)
         step = find_step(times_ms)
+        remarks = tuple(self._remarks(step.text if step is not None else ""))
         return DeviceProfile(
             name=f"{re.sub(r'[^A-Za-z0-9]+', '-', environment.cpu).strip('-')[:80] or 'cpu'}-{environment.num_cores}",
             title=f"{environment.cpu}, {environment.num_cores} core{'s' if environment.num_cores > 1 else ''}",
@@ -131,10 +132,10 @@ class _Measuring:
             memory=tuple(memory),
             caches=caches,
             source="edgewise device measure",
-            confidence="high",
+            confidence="low" if remarks else "high",
             environment=environment,
             speed=MachineSpeed(kernel=reference.NAME, times_ms=times_ms, change=step.text if step is not None else ""),
-            remarks=tuple(self._remarks(step.text if step is not None else "")),
+            remarks=remarks,
         )
 
     def _peaks(self, threads: int) -> list[ComputePeak]:

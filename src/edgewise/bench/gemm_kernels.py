@@ -21,7 +21,7 @@ from edgewise.deploy.runtimes.sdk import Sdk
 
 Run = Callable[[], object]
 
-SIDES = (256, 384, 512, 768)
+SIDES = (192, 256, 384, 768)
 """Of square matrices: from what stays in the second cache to what streams through it."""
 CHANNELS, PIXELS = 256, 28
 """Of the 1 x 1 convolution, as in the middle of a mobile network."""

@@ -108,8 +108,8 @@ class DeviceProfile(Record):
     source: str = ""
     """Where the figures come from."""
     confidence: Literal["high", "medium", "low"] | None = None
-    """``high``: well known vendor figures, or measured here; ``medium``: one independent source or a simple derivation; ``low``: derived
-    with an assumption, or sources that disagree. Absent without figures."""
+    """``high``: well known vendor figures, or measured here undisturbed; ``medium``: one independent source or a simple derivation;
+    ``low``: derived with an assumption, sources that disagree, or measured on a busy machine. Absent without figures."""
     read: Literal["all", "partly", "none"] | None = None
     """Which of the figures were read in a source when this was written; the others are from memory: check them before you publish any."""
     read_note: str = ""

@@ -173,7 +173,7 @@ def test_the_real_worker_times_what_it_is_told():
         names = worker.ask("names", library="numpy", precision="fp32")["kernels"]
         peak = worker.ask("peak", library="numpy", precision="fp32", kernel=names[0], num_blocks=3)
         walk = worker.ask("walk", walk="memcpy", buffer_bytes=1 << 20, num_blocks=2)
-    assert peak["units"] == 256**3
+    assert peak["units"] == 192**3
     assert all(0 < each < 60 for each in peak["call_s"])
     for answer, blocks in ((peak, 3), (walk, 2)):
         assert {len(answer[name]) for name in ("call_s", "reference_ms", "lost", "occupancies")} == {blocks}

@@ -12,15 +12,24 @@ FAKE = Path(__file__).parent / "fake_device_worker.py"
 
 
 @pytest.fixture
-def machine(monkeypatch):
+def machine(monkeypatch, known):
     """Return what measures a machine with two cores and 16 GB free, in one of the fake's modes."""
 
     def measured(mode, **listeners):
+        if mode in known:
+            return known[mode]
         monkeypatch.setattr(device, "DEVICE_COMMAND", (sys.executable, str(FAKE), mode))
         monkeypatch.setattr(device, "usable_cores", lambda: 2)
-        return measure_device(**listeners)
+        known[mode] = measure_device(**listeners)
+        return known[mode]
 
     return measured
+
+
+@pytest.fixture(scope="module")
+def known():
+    """Profiles by mode: the fake gives the same ones each time."""
+    return {}
 
 
 def test_the_fastest_kernel_of_all_libraries_gives_the_peak(machine):
@@ -56,7 +65,7 @@ def test_the_profile_names_machine_versions_and_speed(machine):
     assert profile.environment.versions["numpy"]
     assert profile.speed.kernel == reference.NAME
     assert len(profile.speed.times_ms) == len(profile.peaks) + len(profile.memory)
-    assert profile.remarks == ()
+    assert (profile.remarks, profile.confidence) == ((), "high")
 
 
 def test_what_is_not_installed_or_crashes_leaves_the_others(machine):
@@ -84,3 +93,4 @@ def test_a_machine_that_is_never_quiet_is_told_of(machine):
         "1 thread: other processes took the core: it was ours 50% of the time",
         "2 threads: other processes used 50% of the cores measured on",
     )
+    assert profile.confidence == "low"
