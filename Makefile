@@ -13,7 +13,7 @@ CIFAR_ARGS ?= --model mobilenetv4_conv_small --width-mult 0.5 --img-size 32 --ti
 
 .DEFAULT_GOAL := help
 .PHONY: help setup quickstart test lint format clean docs bench-zoo bench-build bench-compile bench-battery bench-matrix bench-protocol bench-best bench-bugs \
-	bench-startup bench-step bench-quickstart bench-trashnet bench-cifar bench-import
+	bench-qat bench-startup bench-step bench-quickstart bench-trashnet bench-cifar bench-import
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -75,6 +75,9 @@ bench-matrix: $(STAMP) ## every family in every export format, about 20 minutes
 
 bench-bugs: $(STAMP) ## wrong files made on purpose, and right ones of every model, about 30 minutes
 	$(BIN)/python benchmarks/seeded_bugs.py
+
+bench-qat: $(STAMP) ## what quantisation-aware training brings back where int8 collapses, about 10 minutes
+	$(BIN)/python benchmarks/qat.py
 
 bench-startup: $(STAMP) ## time of --help, list and import, against a bare typer + rich program
 	$(BIN)/python benchmarks/startup.py
