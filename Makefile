@@ -13,7 +13,7 @@ TRASHNET_ARGS ?= --max-ms 2 --img-size 128 --time-budget 20m
 CIFAR_ARGS ?= --model mobilenetv4_conv_small --width-mult 0.5 --img-size 32 --time-budget 10m
 
 .DEFAULT_GOAL := help
-.PHONY: help setup quickstart test lint format clean docs bench-zoo bench-build bench-compile bench-battery bench-matrix bench-protocol bench-best bench-phones bench-int8 bench-bugs bench-export \
+.PHONY: help setup quickstart test lint format clean docs bench-zoo bench-build bench-compile bench-battery bench-matrix bench-protocol bench-best bench-phones bench-int8 bench-bugs bench-export bench-qat \
 	bench-startup bench-step bench-quickstart bench-trashnet bench-cifar bench-import
 
 help: ## list the targets
@@ -85,6 +85,9 @@ bench-bugs: $(STAMP) ## wrong files made on purpose, and right ones of every mod
 
 bench-export: $(STAMP) ## Conv-S to every format, about 2 minutes
 	$(BIN)/python benchmarks/export_all.py
+
+bench-qat: $(STAMP) ## what quantisation-aware training brings back where int8 collapses, about 10 minutes
+	$(BIN)/python benchmarks/qat.py
 
 bench-startup: $(STAMP) ## time of --help, list and import, against a bare typer + rich program
 	$(BIN)/python benchmarks/startup.py

@@ -18,15 +18,33 @@ RATE = 0.05
 """Share of a batch's range in the running one. torch's own default is 0.01, for runs of many thousand steps."""
 
 
-def rounded_weight(weight: torch.Tensor) -> torch.Tensor:
-    """Return ``weight`` (out, …) rounded to int8 per output channel; its scales follow from it alone, as in the exporters."""
-    per_channel = weight.detach().abs().amax(dim=tuple(range(1, weight.dim())))
-    scale = (per_channel / LARGEST_WEIGHT).clamp_min(SMALLEST_SCALE)
-    zero_point = torch.zeros_like(scale, dtype=torch.int32)
-    return torch.fake_quantize_per_channel_affine(weight, scale, zero_point, 0, -LARGEST_WEIGHT, LARGEST_WEIGHT)
+class Rounding(nn.Module):
+    """Something that rounds: always in eval mode, in training unless `is_paused`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_paused = False
+
+    @property
+    def rounds(self) -> bool:
+        """Return whether it rounds now."""
+        return not (self.training and self.is_paused)
 
 
-class RoundedMap(nn.Module):
+class RoundedWeight(Rounding):
+    """Rounds a kernel (out, …) to int8 per output channel; its scales follow from it alone, as in the exporters."""
+
+    def forward(self, weight: torch.Tensor) -> torch.Tensor:
+        """Return ``weight`` rounded; its shape stays."""
+        if not self.rounds:
+            return weight
+        per_channel = weight.detach().abs().amax(dim=tuple(range(1, weight.dim())))
+        scale = (per_channel / LARGEST_WEIGHT).clamp_min(SMALLEST_SCALE)
+        zero_point = torch.zeros_like(scale, dtype=torch.int32)
+        return torch.fake_quantize_per_channel_affine(weight, scale, zero_point, 0, -LARGEST_WEIGHT, LARGEST_WEIGHT)
+
+
+class RoundedMap(Rounding):
     """Rounds a map of any shape to 256 levels between `low` and `high`, the running range of what it saw in training.
 
     Both are buffers, so they are saved, resumed and averaged with the weights. The first batch sets them. While `is_observing` is false,
@@ -44,6 +62,8 @@ class RoundedMap(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return ``x`` rounded; its shape stays."""
+        if not self.rounds:
+            return x
         if self.training and self.is_observing:
             self._observe(x.detach())
         scale = ((self.high - self.low) / LAST_LEVEL).clamp_min(SMALLEST_SCALE)

@@ -21,7 +21,7 @@ import torch
 from torch import fx, nn
 
 from edgewise.blocks.fuse import fuse
-from edgewise.blocks.rounding import RoundedMap, rounded_weight
+from edgewise.blocks.rounding import RoundedMap, RoundedWeight, Rounding
 from edgewise.graph.capture import capture
 
 aten = torch.ops.aten
@@ -74,7 +74,7 @@ USUAL_WEIGHT = 0.25
 class SimulatedInt8(nn.Module):
     """The int8 form of a network, (N, in_chans, S, S) to (N, num_classes), with float weights that can be trained.
 
-    Train mode differs from eval mode in one thing: the ranges of the maps follow what is seen, until `fix_ranges`.
+    In eval mode it rounds, always. In train mode `start_step` says what is to be done.
 
     A quiet channel, whose largest weight is below `USUAL_WEIGHT`, is held as a multiple of a power of two about so much smaller. Adam's
     steps are equally large for every weight; behind folded norms channels differ a hundredfold, and a step that suits the loud ones
@@ -101,9 +101,20 @@ class SimulatedInt8(nn.Module):
         logits: torch.Tensor = self.program(x)
         return logits
 
-    def fix_ranges(self, fixed: bool = True) -> None:
-        """Keep the ranges of all maps as they are, or let them follow again."""
+    def start_step(self, step: int, *, fixed: bool) -> None:
+        """Prepare for training step number ``step`` from 0: those of odd number are computed in float, by the same weights.
+
+        Runtimes round in different places and over different ranges, and NNCF even aligns channels first. Weights that know one grid
+        alone drift within its levels and fail in the others, and in float; the steps between keep them from it. (Fan et al. 2020,
+        arXiv 2004.07320, round a random part of the weights in each step for a like reason.)
+
+        Args:
+            step: decides by itself, so that a resumed run does the same.
+            fixed: keep the ranges of all maps as they are, instead of letting them follow what they see.
+        """
         for module in self.modules():
+            if isinstance(module, Rounding):
+                module.is_paused = step % 2 == 1
             if isinstance(module, RoundedMap):
                 module.is_observing = not fixed
 
@@ -132,21 +143,21 @@ def with_rounding(captured: fx.GraphModule) -> fx.GraphModule:
     for node in kernels:
         with graph.inserting_before(node):
             weight, *bias = _in_units(module, [each for each in node.args[1:3] if isinstance(each, fx.Node)])
-            node.args = (
-                node.args[0],
-                graph.call_function(rounded_weight, (weight,)),
-                *bias,
-                *node.args[2 + len(bias) :],
-            )
-    for number, node in enumerate(each for each in maps if not _is_clipped(each.users)):
-        name = f"rounded_{number}"
-        module.add_module(name, RoundedMap())
+            rounded = _rounded(module, RoundedWeight(), weight)
+            node.args = (node.args[0], rounded, *bias, *node.args[2 + len(bias) :])
+    for node in [each for each in maps if not _is_clipped(each.users)]:
         with graph.inserting_after(node):
-            rounded = graph.call_module(name, (node,))
+            rounded = _rounded(module, RoundedMap(), node)
         node.replace_all_uses_with(rounded, delete_user_cb=lambda user, own=rounded: user is not own)
     graph.lint()
     module.recompile()
     return module
+
+
+def _rounded(module: fx.GraphModule, rounding: Rounding, node: fx.Node) -> fx.Node:
+    name = f"rounding_of_{node.name}"
+    module.add_module(name, rounding)
+    return module.graph.call_module(name, (node,))
 
 
 def _in_units(module: fx.GraphModule, nodes: list[fx.Node]) -> list[fx.Node]:

@@ -52,13 +52,13 @@ class Learner:
         """Return the learning rate of the last step."""
         return float(self.optimizer.param_groups[0]["lr"])
 
-    def start_step(self, lr: float, progress: float) -> None:
-        """Prepare for the batches of one step, with the share ``progress`` of the run behind it, 0 to 1."""
+    def start_step(self, lr: float, step: int, progress: float) -> None:
+        """Prepare for the batches of step number ``step`` from 0, with the share ``progress`` of the run behind it, 0 to 1."""
         for group in self.optimizer.param_groups:
             group["lr"] = lr
         self.model.train()
         if isinstance(self.model, SimulatedInt8):
-            self.model.fix_ranges(progress >= OBSERVED_SHARE)
+            self.model.start_step(step, fixed=progress >= OBSERVED_SHARE)
 
     def backward(self, loss: torch.Tensor) -> None:
         """Add the gradient of ``loss``."""

@@ -163,7 +163,7 @@ class _Run:
     def _step(self, batches: Iterator[Batch]) -> None:
         state, learner = self.state, self.learner
         lr = self.config.lr * state.plan.lr_ratio(state.step, self.config.min_lr_ratio)
-        learner.start_step(lr, state.plan.progress(state.step))
+        learner.start_step(lr, state.step, state.plan.progress(state.step))
         loss = 0.0
         for micro in range(self.micro_batches):
             waiting = time.perf_counter()

@@ -4,14 +4,14 @@ import torch
 from onnx import TensorProto
 from onnxruntime.quantization.quant_utils import compute_scale_zp, quantize_data
 
-from edgewise.blocks.rounding import RATE, RoundedMap, rounded_weight
+from edgewise.blocks.rounding import RATE, RoundedMap, RoundedWeight
 
 
 def test_weights_round_as_onnx_runtime_rounds_them():
     """Per output channel, symmetric; channels of very different size, one of zeros."""
     weight = torch.randn(4, 3, 3, 3, generator=torch.Generator().manual_seed(0))
     weight *= torch.tensor([1e-3, 1.0, 50.0, 0.0]).view(-1, 1, 1, 1)
-    rounded = rounded_weight(weight)
+    rounded = RoundedWeight()(weight)
     assert not torch.equal(rounded, weight)
     for channel in range(3):
         values = weight[channel].numpy()
@@ -24,7 +24,7 @@ def test_weights_round_as_onnx_runtime_rounds_them():
 def test_a_weight_s_gradient_passes_as_if_nothing_was_rounded():
     weight = torch.randn(2, 5, generator=torch.Generator().manual_seed(0), requires_grad=True)
     factor = torch.arange(10.0).view(2, 5)
-    (rounded_weight(weight) * factor).sum().backward()
+    (RoundedWeight()(weight) * factor).sum().backward()
     assert torch.equal(weight.grad, factor)
 
 
@@ -69,3 +69,14 @@ def test_the_range_is_part_of_the_state():
     other.load_state_dict(one.state_dict())
     x = torch.linspace(-3, 6, 50)
     assert torch.equal(other(x), one.eval()(x))
+
+
+@pytest.mark.parametrize("rounding", [RoundedMap(), RoundedWeight()], ids=lambda each: type(each).__name__)
+def test_a_pause_holds_in_training_alone(rounding):
+    x = torch.randn(3, 7, generator=torch.Generator().manual_seed(0))
+    first = rounding.train()(x)
+    rounding.is_paused = True
+    assert rounding.train()(100 * x) is not first
+    assert torch.equal(rounding.train()(100 * x), 100 * x)
+    assert torch.equal(rounding.eval()(x), first)
+    assert not torch.equal(first, x)

@@ -9,7 +9,7 @@ import torch
 from tests.tiny_reparam import TINY_MOBILEONE, TINY_REPVGG, TINY_REPVIT
 from torch import nn
 
-from edgewise.blocks.rounding import RoundedMap
+from edgewise.blocks.rounding import RoundedMap, RoundedWeight
 from edgewise.deploy.exporters.onnx import OnnxExporter
 from edgewise.deploy.exporters.protocol import ExportOptions
 from edgewise.errors import InputError
@@ -76,21 +76,44 @@ def test_kernels_and_maps_are_rounded_but_for_what_a_runtime_computes_at_once():
     simulated = SimulatedInt8(settled(V1), 32, 3)
     # the image; 1 + 2 x 2 convolutions each with its ReLU6; the pooled map; the logits
     assert sum(isinstance(module, RoundedMap) for module in simulated.modules()) == 1 + 5 + 1 + 1
-    rounded = [node for node in simulated.program.graph.nodes if node.name.startswith("rounded_weight")]
-    assert len(rounded) == 5 + 1
+    assert sum(isinstance(module, RoundedWeight) for module in simulated.modules()) == 5 + 1
 
 
 def test_every_weight_learns_any_batch_is_taken_and_ranges_can_be_fixed():
     simulated = SimulatedInt8(settled(V1), 32, 3).train()
     simulated(images(count=1)).sum().backward()
     assert all(parameter.grad is not None and parameter.grad.any() for parameter in simulated.parameters())
-    simulated.fix_ranges()
     before = {name: value.clone() for name, value in simulated.state_dict().items()}
+    simulated.start_step(0, fixed=True)
     simulated(100 * images(count=3))
     assert all(torch.equal(value, before[name]) for name, value in simulated.state_dict().items())
-    simulated.fix_ranges(False)
+    simulated.start_step(2, fixed=False)
     simulated(100 * images(count=3))
     assert not all(torch.equal(value, before[name]) for name, value in simulated.state_dict().items())
+
+
+def test_every_other_step_is_computed_in_float():
+    network = settled(V1)
+    simulated, fused = SimulatedInt8(network, 32, 3).train(), network.fuse()
+    simulated(images())
+    simulated.start_step(3, fixed=False)
+    with torch.no_grad():
+        torch.testing.assert_close(simulated.train()(images()), fused(images()))
+        assert (simulated.eval()(images()) - fused(images())).abs().max() > 1e-4
+
+
+def test_quiet_channels_are_held_in_units_of_their_size():
+    """A step that is equally large for all weights must not be many times a small one."""
+    network = settled(V1)
+    quieten(network)
+    simulated, fused = SimulatedInt8(network, 32, 3), network.fuse()
+    kernel = fused.blocks[0][0].conv_dw.weight
+    held = simulated.program.get_parameter("blocks.0.0.conv_dw.weight")
+    largest, held_largest = (each.detach().abs().amax((1, 2, 3)) for each in (kernel, held))
+    assert largest[::2].max() < 0.01
+    assert held_largest.min() >= 0.24
+    assert torch.equal(simulated.weights()["blocks.0.0.conv_dw.weight"], kernel)
+    assert torch.equal(simulated.weights()["blocks.0.0.conv_dw.bias"], fused.blocks[0][0].conv_dw.bias)
 
 
 def test_an_average_made_before_the_first_batch_stays_finite():

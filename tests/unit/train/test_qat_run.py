@@ -115,7 +115,7 @@ def test_the_ranges_are_in_the_checkpoint_and_not_in_the_weights(runs):
     whole, _ = runs
     found = CheckpointStore(whole / "weights/last").load_latest()
     ranges = [name for name in found.tensors if name.startswith("model.") and name.endswith(".high")]
-    assert len(ranges) == 8  # the image, five convolutions, the pooled map, the logits
+    assert len(ranges) == 8, "the image, five convolutions, the pooled map, the logits"
     assert all(found.tensors[name] > 0 for name in ranges)
     with safe_open(whole / "weights/best.safetensors", "pt") as file:
         assert file.metadata()["edgewise.form"] == "fused"

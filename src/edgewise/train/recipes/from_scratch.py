@@ -56,7 +56,7 @@ def quantisation_aware(trained: TrainConfig, num_epochs: int) -> TrainConfig:
     Command: ``edgewise train DATA --qat CHECKPOINT``. A tenth of the epochs, at least 10, at a tenth of the peak rate, falling along a
     cosine. NVIDIA's pytorch-quantization gives a tenth of the schedule too, but a hundredth of the rate, for ImageNet, whose tenth is
     many more steps; on small sets that was too slow to bring a collapsed network back. No dropout, no decay and no average: the weights are
-    where they belong, and have to find the levels beside them. `results/qat.json` holds what it brought back.
+    where they belong, and have to find the levels beside them.
 
     Args:
         trained: the settings of the run, or those that it would have had.
