@@ -13,7 +13,7 @@ TRASHNET_ARGS ?= --max-ms 2 --img-size 128 --time-budget 20m
 CIFAR_ARGS ?= --model mobilenetv4_conv_small --width-mult 0.5 --img-size 32 --time-budget 10m
 
 .DEFAULT_GOAL := help
-.PHONY: help setup quickstart test lint format clean docs bench-zoo bench-build bench-compile bench-battery bench-matrix bench-protocol bench-best bench-phones bench-int8 bench-bugs bench-export bench-qat \
+.PHONY: help setup quickstart test lint format clean docs bench-count bench-memory bench-zoo bench-build bench-compile bench-battery bench-matrix bench-protocol bench-best bench-phones bench-int8 bench-bugs bench-export bench-qat \
 	bench-startup bench-step bench-quickstart bench-trashnet bench-cifar bench-import
 
 help: ## list the targets
@@ -55,6 +55,12 @@ docs: $(STAMP) ## write the drawings and tables of docs/ again
 
 bench-zoo: $(STAMP) ## speed of every family against timm: forward, training step, fused
 	$(BIN)/python benchmarks/zoo_speed.py
+
+bench-count: $(STAMP) ## MACs of 86 of timm's models against a count at the dispatcher, about 5 minutes
+	$(BIN)/python benchmarks/count_timm.py
+
+bench-memory: $(STAMP) ## peak memory against LiteRT's and ExecuTorch's planners, about 20 minutes
+	$(BIN)/python benchmarks/peak_memory.py
 
 bench-build: $(STAMP) ## every model on the meta device, about 12 minutes
 	$(BIN)/python benchmarks/zoo_build.py

@@ -6,7 +6,7 @@ from torch import nn
 
 from edgewise.cost.fusion import find_fusion
 from edgewise.cost.kernels import FusedGraph, Kernel, Slot, fused_graph, read_writes
-from edgewise.cost.memory import peak_memory
+from edgewise.cost.memory import activation_memory
 from edgewise.cost.op_table import activations_of, kind_of, macs_of
 from edgewise.cost.parts import part_costs
 from edgewise.cost.precision import Precision, find_precision
@@ -56,7 +56,7 @@ def count(
     ops = _op_costs(run, own_params, precision)
     graph = fused_graph(run, rules)
     kernels = _kernel_costs(run, graph, precision)
-    peak = peak_memory(graph, rules, precision)
+    memory = activation_memory(graph, rules, precision)
     return CostReport(
         model=str(getattr(spec if spec is not None else model, "name", type(model).__name__)),
         input_shape=shape,
@@ -74,8 +74,9 @@ def count(
         read_bytes=sum(kernel.read_bytes for kernel in kernels),
         written_bytes=sum(kernel.written_bytes for kernel in kernels),
         accesses=sum(kernel.accesses for kernel in kernels),
-        peak_activation_bytes=peak.bytes,
-        peak_module=kernels[peak.kernel].module if peak.kernel >= 0 else "",
+        peak_activation_bytes=memory.peak_bytes,
+        peak_module=kernels[memory.peak_kernel].module if memory.peak_kernel >= 0 else "",
+        arena_bytes=memory.arena_bytes,
     )
 
 

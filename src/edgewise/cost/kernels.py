@@ -201,7 +201,7 @@ def _new_kernel(step: _Step, fusion: FusionModel) -> Kernel:
         kernel.has_bias = any(len(value.shape) == 1 for value in step.weights.values())
     kernel.sealed = kernel.activated = step.kind == "activation"
     kernel.scratch = fusion.scratch.get(name, 0) * step.writes[0].value.numel
-    if fusion.unrolls_windows and step.kind in ("conv", "pointwise", "grouped"):
+    if fusion.unrolls_windows and step.kind in ("conv", "pointwise"):
         kernel.scratch = _unrolled(step.call)
     if name in fusion.overwrites and step.reads:
         kernel.overwrites = next(iter(step.reads))
@@ -254,7 +254,7 @@ def _unrolled(call: Call) -> int:
     """Return the elements of all windows of a convolution side by side; 0 where each window is one element of a map in its order."""
     weight, answer = call.inputs[1], call.outputs[0]
     moves_on = any(step != 1 for step in (*call.args[3], *call.args[5])) or math.prod(weight.shape[2:]) > 1
-    return answer.numel // answer.shape[1] * math.prod(weight.shape[1:]) * int(call.args[8]) if moves_on else 0
+    return answer.numel // answer.shape[1] * math.prod(weight.shape[1:]) if moves_on else 0
 
 
 def _host(

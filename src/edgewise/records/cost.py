@@ -150,6 +150,8 @@ class CostReport(Record):
     """The most that input, activations and scratch take at one time; weights not among them."""
     peak_module: str = ""
     """Module of the kernel that runs at that time."""
+    arena_bytes: int = 0
+    """What a planner needs to give each of them one stretch of addresses; the peak, or little more."""
 
     @property
     def complete(self) -> bool:

@@ -8,7 +8,7 @@ from torch import nn
 
 from edgewise.cost.fusion import FUSIONS, find_fusion
 from edgewise.cost.kernels import fused_graph
-from edgewise.cost.memory import peak_memory
+from edgewise.cost.memory import _lay_out, _Life, activation_memory
 from edgewise.cost.precision import find_precision
 from edgewise.graph.trace import trace
 
@@ -16,11 +16,11 @@ FP32 = find_precision("fp32")
 
 
 def _kernels(net: nn.Module, fusion: str, shape: tuple[int, ...] = (1, 4, 8, 8)) -> list[str]:
-    """Return the operators of each kernel, as in ``convolution+relu``."""
+    """Return the operators of each kernel, as in ``convolution+relu``, or the kind of one that the runtime adds."""
     run = trace(net, shape)
     graph = fused_graph(run, find_fusion(fusion))
     return [
-        "+".join(run.calls[place].op.removeprefix("aten.").removesuffix("_") for place in kernel.calls)
+        "+".join(run.calls[place].op.removeprefix("aten.").removesuffix("_") for place in kernel.calls) or kernel.kind
         for kernel in graph.kernels
     ]
 
@@ -28,7 +28,7 @@ def _kernels(net: nn.Module, fusion: str, shape: tuple[int, ...] = (1, 4, 8, 8))
 def _peak(net: nn.Module, fusion: str, shape: tuple[int, ...] = (1, 4, 8, 8)) -> int:
     """Return the peak in elements."""
     rules = find_fusion(fusion)
-    return peak_memory(fused_graph(trace(net, shape), rules), rules, FP32).bytes // 4
+    return activation_memory(fused_graph(trace(net, shape), rules), rules, FP32).peak_bytes // 4
 
 
 class Residual(nn.Module):
@@ -50,10 +50,11 @@ CONV = "convolution+native_batch_norm"
         ("generic", nn.ReLU(), [CONV, "add+relu"]),
         ("generic", nn.Hardswish(), [CONV, "add+hardswish"]),
         ("onnxruntime", nn.ReLU(), [f"{CONV}+add+relu"]),
-        ("onnxruntime", nn.Hardswish(), [f"{CONV}+add", "hardswish"]),
+        ("onnxruntime", nn.Hardswish(), [f"{CONV}+add+hardswish"]),
+        ("onnxruntime", nn.GELU(), [f"{CONV}+add", "gelu"]),
         ("openvino", nn.Hardswish(), [f"{CONV}+add+hardswish"]),
-        ("litert", nn.ReLU6(), [CONV, "add+hardtanh"]),
-        ("litert", nn.Hardswish(), [CONV, "add", "hardswish"]),
+        ("litert", nn.ReLU6(), ["turn", CONV, "add+hardtanh"]),
+        ("litert", nn.Hardswish(), ["turn", CONV, "add", "hardswish"]),
         ("executorch-portable", nn.ReLU(), [CONV, "add", "relu"]),
     ],
 )
@@ -143,6 +144,16 @@ def test_peak_holds_what_a_residual_waits_for() -> None:
     assert _peak(Residual(nn.ReLU()), "onnxruntime") == 2 * 256
 
 
+def test_litert_pads_where_tensorflow_would_pad_otherwise() -> None:
+    """A stride of 2 over an even side pads one side only in TensorFlow's SAME; over an odd one, both."""
+    net = nn.Sequential(nn.Conv2d(4, 4, 3, stride=2, padding=1))
+    assert _kernels(net, "litert") == ["turn", "move", "convolution"]
+    assert _kernels(net, "litert", (1, 4, 7, 7)) == ["turn", "convolution"]
+    assert _kernels(nn.Conv2d(4, 4, 3), "litert") == ["turn", "convolution"]
+    # image, its padded copy, all windows of 3 x 3 x 4, the answer; the turned copy is gone
+    assert _peak(net, "litert") == 256 + 4 * 100 + 16 * 36 + 4 * 16
+
+
 def test_scratch_of_decomposed_functions_counts() -> None:
     net = nn.Sequential(nn.Conv2d(4, 4, 1), nn.Hardswish())
     assert _peak(net, "generic") == 2 * 256
@@ -155,3 +166,22 @@ def test_every_operator_stands_in_one_kernel(name: str) -> None:
     graph = fused_graph(run, find_fusion(name))
     places = sorted(place for kernel in graph.kernels for place in kernel.calls)
     assert places == [place for place, call in enumerate(run.calls) if call.op != "aten.empty"]
+
+
+def test_an_arena_by_hand() -> None:
+    """The largest lies at 0; what is alive beside it goes on top, or below where a gap is wide enough."""
+    large, small, tiny, late = _Life(0, 1, 10), _Life(1, 2, 6), _Life(2, 3, 4), _Life(3, 3, 5)
+    assert _lay_out([tiny, small, large, late], 4) == 16
+    assert [each.offset for each in (large, small, tiny, late)] == [0, 10, 5, 0]
+    assert _lay_out([_Life(0, 0, 3)], 1) == 3
+
+
+def test_an_arena_may_need_more_than_the_fullest_moment() -> None:
+    lives = [_Life(0, 1, 4), _Life(1, 2, 5), _Life(2, 3, 4), _Life(3, 3, 5), _Life(0, 0, 5)]
+    peak = max(sum(each.size for each in lives if each.first <= moment <= each.last) for moment in range(4))
+    assert peak == 9
+    assert _lay_out(lives, 4) >= peak
+    for one in lives:
+        for other in lives:
+            if one is not other and one.first <= other.last and other.first <= one.last:
+                assert one.offset + one.size <= other.offset or other.offset + other.size <= one.offset
