@@ -21,7 +21,7 @@ from result_file import RESULTS, check, save_result, this_command
 
 from edgewise.deploy.exporters.registry import EXPORTERS
 from edgewise.deploy.runtimes.registry import can_run
-from edgewise.errors import EdgewiseError
+from edgewise.errors import ExportError
 from edgewise.pipeline.export_job import Exporting, ExportRequest
 from edgewise.pipeline.listener import JobListener
 from edgewise.records.artifact import Artifact
@@ -102,6 +102,7 @@ def _row(task: Task, member: Member, data: str, runs: Path, epochs: int) -> dict
     run = _trained(task, member, data, runs, epochs)
     record = TrainRecord.load(run.train_record)
     files, left_out = [], {}
+    (run.path / "int8").mkdir(exist_ok=True)
     for precision in PRECISIONS:
         exporting = Exporting.prepared(
             ExportRequest(source=str(run.path), precision=precision, data=data, allow_drop=True, force=True),
@@ -112,7 +113,7 @@ def _row(task: Task, member: Member, data: str, runs: Path, epochs: int) -> dict
                 try:
                     artifact = exporting.write(run.path / "int8" / f"{name}-{precision}", name, precision)
                     files.append(_file(name, artifact))
-                except EdgewiseError as error:
+                except ExportError as error:
                     left_out[f"{name} {precision}"] = str(error)
     row = {
         "data": task.name,
