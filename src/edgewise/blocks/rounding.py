@@ -11,7 +11,8 @@ import torch
 from torch import nn
 
 LARGEST_WEIGHT = 127
-"""-128 is left out, so that the levels are symmetric, as ONNX Runtime, OpenVINO, LiteRT and XNNPACK do it."""
+"""-128 is left out, so that the levels are symmetric, as OpenVINO, LiteRT and XNNPACK do it. ONNX files use every other one of these levels
+(`deploy.quantise`)."""
 LAST_LEVEL = 255
 SMALLEST_SCALE = torch.finfo(torch.float32).tiny
 RATE = 0.05
