@@ -80,13 +80,14 @@ def _render_table(
     shared += [f"{bound} bounds the limit" for bound in bounds if len(bounds) == 1]
     at = common_reference_ms(measurements) if speed_varied(measurements) else None
     extra = ["at one speed>"] * (at is not None) + ["of limit>"] * bool(bounds) + ["top-1>"] * any(accuracies)
-    table = new_table("what", *varied, "latency>", "95 %", *extra, "size>", "verdict", title=", ".join(shared) or None)
+    columns = ("what", *varied, "latency>", "95 %", *extra, "size>", "verdict")
+    table = new_table(*columns, title=", ".join(shared) or None, dense=len(columns) > 6)
     for number, each in enumerate(measurements):
         table.add_row(
             plain(each.name),
             *(settings[name][number] for name in varied),
             format_ms(each.latency_ms),
-            f"{each.ci_low_ms:#.3g}-{each.ci_high_ms:#.3g} ms",
+            f"{each.ci_low_ms:#.3g}-{each.ci_high_ms:#.3g}",
             *([format_ms(each.normalised_ms(at))] if at is not None else []),
             *([_share(limits[number]) if len(bounds) == 1 else format_limit(limits[number])] if bounds else []),
             *([_top1(accuracies[number])] if any(accuracies) else []),
