@@ -41,7 +41,8 @@ def test_fused_network_keeps_its_surface(spec: ModelSpec) -> None:
     with torch.inference_mode():
         torch.testing.assert_close(fused(x), model(x), rtol=1e-4, atol=1e-5)
         features = fused.forward_features(x)
-        torch.testing.assert_close(features, model.forward_features(x), rtol=1e-4, atol=1e-5)
+        wanted = model.forward_features(x)
+        torch.testing.assert_close(features, wanted, rtol=1e-4, atol=1e-4 * wanted.abs().max().item())
         assert fused.forward_head(features, pre_logits=True).shape == (3, 16)
         torch.testing.assert_close(fused.forward_head(features), fused(x))
         assert [each.shape for each in fused.forward_intermediates(x, intermediates_only=True)] == [
@@ -141,6 +142,7 @@ def test_costs_come_block_by_block() -> None:
         "stages.1.downsample",
         "stages.1.blocks.0",
         "head",
+        "(model)",  # the mean over the last map belongs to no module
     ]
 
 
