@@ -1,6 +1,6 @@
 """Rounding to int8 and back while training, with gradients that pass as if nothing was rounded.
 
-As the int8 exporters round: weights per output channel and symmetric (-127 to 127, zero is exact), maps per tensor and affine
+As the int8 exporters round: weights per output channel and symmetric (seven bits, -64 to 64, zero is exact), maps per tensor and affine
 (256 levels over the range that was seen, which includes zero). Where a value is clipped its gradient is zero, else it passes straight
 through (Bengio et al. 2013, arXiv 1308.3432). Source: Krishnamoorthi 2018, arXiv 1806.08342.
 """
@@ -10,9 +10,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-LARGEST_WEIGHT = 127
-"""-128 is left out, so that the levels are symmetric, as OpenVINO, LiteRT and XNNPACK do it. ONNX files use every other one of these levels
-(`deploy.quantise`)."""
+LARGEST_WEIGHT = 64
+"""The coarsest of the runtimes' grids: ONNX files have seven bits (`deploy.quantise`), the others -127 to 127."""
 LAST_LEVEL = 255
 SMALLEST_SCALE = torch.finfo(torch.float32).tiny
 RATE = 0.05
