@@ -19,6 +19,7 @@ from edgewise.bench.worker_process import WorkerProcess
 from edgewise.deploy.runtimes.formats import check_format, format_of, model_bytes
 from edgewise.deploy.runtimes.registry import get_runtime, runtime_for
 from edgewise.errors import ConfigError
+from edgewise.records.bench import LAUNCHES
 from edgewise.records.environment import Environment, capture_environment
 from edgewise.records.measurement import MachineSpeed, Measurement
 
@@ -26,8 +27,6 @@ MAX_ALIVE = 8
 """Workers that live, and take turns, at the same time; each holds its model in memory."""
 MAX_CALLS = 1000
 """Calls in one block at most; all samples are kept, and thousands of calls of a tiny file say no more."""
-LAUNCHES = 6
-"""Processes that a case is measured in, one after the other, unless the caller says otherwise."""
 WARM_UP_S = 2.0
 TIMEOUT_S = 120.0
 

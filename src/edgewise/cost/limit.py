@@ -12,10 +12,6 @@ from edgewise.records.limit import Limit
 
 ARITHMETIC: Final[Mapping[str, str]] = MappingProxyType({"int8-weights": "fp32"})
 """What files of a precision multiply in, where it is not their own: int8 weights are brought back before."""
-WEIGHT_BYTES: Final[Mapping[str, int]] = MappingProxyType(
-    {"fp32": 4, "fp16": 2, "bf16": 2, "int8": 1, "int8-weights": 1}
-)
-"""Of one parameter, by the precision of its file; biases and the like, which stay wider, are not counted as such: the limit stays one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,8 +12,9 @@ from edgewise.bench.protocol import Case
 from edgewise.blocks.fuse import fuse
 from edgewise.cost.count import count
 from edgewise.cost.device_files import this_cpu
-from edgewise.cost.limit import WEIGHT_BYTES, Work, machine_limit
+from edgewise.cost.limit import Work, machine_limit
 from edgewise.cost.onnx_work import onnx_work
+from edgewise.cost.precision import find_precision
 from edgewise.errors import EdgewiseError, InputError
 from edgewise.models.catalogue import CATALOGUE
 from edgewise.records.artifact import Artifact
@@ -96,7 +97,8 @@ def work_of(counts: tuple[int, int], artifact: Artifact, batch: int) -> Work | N
     moved = math.prod(int(size) for size in sizes) + artifact.num_classes
     return Work(
         macs=batch * macs,
-        weight_bytes=params * WEIGHT_BYTES[artifact.precision],
+        # biases stay wider and are counted as if they did not: the limit stays one
+        weight_bytes=params * find_precision(artifact.precision).weight_bytes,
         io_bytes=batch * FLOAT_BYTES * moved,
     )
 

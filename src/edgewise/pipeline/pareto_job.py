@@ -15,9 +15,10 @@ from edgewise.pipeline.bench_folder import BenchFolder
 from edgewise.records.bench import BenchCase
 from edgewise.records.files import write_atomically
 from edgewise.records.measurement import Measurement
+from edgewise.report.figure_files import save_png
 from edgewise.report.formatting import format_threads
 from edgewise.report.pareto import ParetoPoint, answer, front, measured_points
-from edgewise.report.pareto_chart import draw_pareto, save_png
+from edgewise.report.pareto_chart import draw_pareto
 from edgewise.report.pareto_page import ParetoPage, write_page
 
 

@@ -20,7 +20,8 @@ from edgewise.records.device import DeviceProfile
 from edgewise.records.files import write_atomically
 from edgewise.records.measurement import Measurement
 from edgewise.records.roofline import Roofline
-from edgewise.report.roofline_chart import draw_roofline, save_png
+from edgewise.report.figure_files import save_png
+from edgewise.report.roofline_chart import draw_roofline
 from edgewise.train.run_folder import new_run_folder
 
 COLUMNS = ("module", "kind", "out_shape", "macs", "bytes", "macs_per_byte", "time_ms", "share", "bound")

@@ -22,8 +22,8 @@ from edgewise.pipeline.bench_ways import named
 from edgewise.pipeline.counted import count_deployed
 from edgewise.pipeline.listener import JobListener
 from edgewise.records.files import write_atomically
+from edgewise.report.figure_files import save_png
 from edgewise.report.ridge_chart import draw_classes, draw_fronts
-from edgewise.report.roofline_chart import save_png
 from edgewise.train.run_folder import new_run_folder
 
 MAX_RIDGE_POINT = 1e5

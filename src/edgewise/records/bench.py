@@ -8,6 +8,9 @@ from edgewise.records.limit import Limit
 from edgewise.records.measurement import Measurement
 from edgewise.records.record import Record
 
+LAUNCHES = 6
+"""Fresh processes that a case is measured in, one after the other, unless someone says otherwise."""
+
 
 class BenchRequest(Record):
     """What is measured, and in what ways; with the records of its cases it is all that a resumed bench needs."""
@@ -28,7 +31,7 @@ class BenchRequest(Record):
     """Real images, which int8 needs; of a run, its own by default."""
     max_ms: float | None = None
     """Leave out what takes longer than this many ms."""
-    launches: int = 6
+    launches: int = LAUNCHES
     """Fresh processes of each case."""
 
 

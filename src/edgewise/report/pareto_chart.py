@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgewise.records.files import write_atomically
 from edgewise.report.pareto import ParetoPoint, front
 
 if TYPE_CHECKING:
@@ -56,28 +53,6 @@ def draw_pareto(points: Sequence[ParetoPoint], *, title: str, max_ms: float | No
         axes.axvline(max_ms, color="#b0271b", linestyle="--", linewidth=1)
     _finish(axes, points, title, runtimes)
     return figure
-
-
-def save_png(figure: Figure, path: Path) -> None:
-    """Write ``figure`` to ``path``, whole or not at all.
-
-    Raises:
-        OSError: ``path`` cannot be written.
-    """
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", metadata={"Software": None})
-    write_atomically(path, buffer.getvalue())
-
-
-def as_svg(figure: Figure) -> str:
-    """Return ``figure`` as an SVG element for an HTML page: text stays text, nothing points outside."""
-    import matplotlib as mpl
-
-    buffer = io.StringIO()
-    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "edgewise"}):
-        figure.savefig(buffer, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
-    text = buffer.getvalue()
-    return text[text.index("<svg") :]
 
 
 def _scatter(axes: Axes, points: Sequence[ParetoPoint], colour: str) -> None:

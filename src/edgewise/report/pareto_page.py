@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from markupsafe import Markup
 
 from edgewise.records.files import write_atomically
+from edgewise.report.figure_files import as_svg
 from edgewise.report.html import page_css, page_environment
 from edgewise.report.pareto import ParetoPoint
-from edgewise.report.pareto_chart import as_svg
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgewise.records.files import write_atomically
 from edgewise.records.roofline import KernelTime, Roofline
 
 if TYPE_CHECKING:
@@ -63,17 +60,6 @@ def draw_roofline(found: Roofline, bandwidths: Mapping[str, float]) -> Figure:
         _dot(axes, kernel)
     _finish(axes, found, {kernel.kind for kernel in shown})
     return figure
-
-
-def save_png(figure: Figure, path: Path) -> None:
-    """Write ``figure`` to ``path``, whole or not at all.
-
-    Raises:
-        OSError: ``path`` cannot be written.
-    """
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", metadata={"Software": None})
-    write_atomically(path, buffer.getvalue())
 
 
 def _dot(axes: Axes, kernel: KernelTime) -> None:

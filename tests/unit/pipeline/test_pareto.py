@@ -13,8 +13,9 @@ from edgewise.records.bench import Accuracy, BenchCase, BenchRequest
 from edgewise.records.environment import capture_environment
 from edgewise.records.limit import Limit
 from edgewise.records.measurement import MachineSpeed, Measurement
+from edgewise.report.figure_files import as_svg
 from edgewise.report.pareto import ParetoPoint, answer, front, measured_points
-from edgewise.report.pareto_chart import as_svg, draw_pareto
+from edgewise.report.pareto_chart import draw_pareto
 from edgewise.report.speed import speed_varied
 
 ENVIRONMENT = capture_environment()
