@@ -278,10 +278,10 @@ def test_an_operator_without_counterpart_is_named(tmp_path, format_) -> None:
 
 @pytest.mark.parametrize("format_", RUNNING)
 def test_nothing_is_written_to_the_terminal(made, capfd, format_) -> None:
-    _, path = load_artifact(made(format_))
+    artifact, path = load_artifact(made(format_))
     capfd.readouterr()
     session = runtime_for(path).load(path, RuntimeOptions(threads=1))
-    session.run([np.zeros((1, 3, SIZE, SIZE), np.float32)])
+    session.run([np.zeros(artifact.input.shape, np.float32)])
     session.close()
     seen = capfd.readouterr()
     assert (seen.out, seen.err) == ("", "")
