@@ -17,6 +17,7 @@ import json
 import statistics
 import tempfile
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +30,12 @@ import edgewise
 from edgewise.bench.protocol import Case, measure_cases
 from edgewise.deploy.export import export
 from edgewise.deploy.exporters.registry import EXPORTERS
+from edgewise.deploy.workshop import Workshop, conversions_at_once
 from edgewise.errors import EdgewiseError
 from edgewise.models.catalogue import CATALOGUE
 from edgewise.pipeline.datasets import open_named
 from edgewise.pipeline.images import array_batches, images_of, spread
-from edgewise.records.artifact import Preprocessing
+from edgewise.records.artifact import Artifact, Preprocessing
 from edgewise.records.measurement import Measurement
 
 NAMES = (
@@ -56,6 +58,8 @@ NAMES = (
 )
 PRECISIONS = ("fp32", "bf16", "int8")
 MAX_DROP = 0.01
+LAUNCHES = 4
+"""Of each file: at least three tell apart what differs by a percent."""
 NUM_SETTLING, NUM_FITTING, NUM_JUDGING, NUM_CALIBRATING = 16, 400, 300, 64
 BASELINE = "timm onnx in onnxruntime"
 
@@ -112,38 +116,50 @@ def _row(name: str, ways: Sequence[tuple[str, str]], data: str) -> dict[str, Any
     ours = edgewise.create_model(name, num_classes=len(dataset.labels)).eval()
     ours.load_state_dict(theirs.state_dict())
     side = recipe.img_size
-    with tempfile.TemporaryDirectory() as temporary:
+    with tempfile.TemporaryDirectory() as temporary, Workshop() as workshop:
         folder = Path(temporary)
         cases = [_case(BASELINE, _timm_onnx(theirs, folder / "timm.onnx", side), "onnx", "fp32", side)]
         if ("openvino", "fp32") in ways:
             file = _openvino_of(folder / "timm.onnx", folder / "timm.xml")
             cases.append(_case("timm onnx in openvino", file, "openvino", "fp32", side))
-        top1s: dict[str, tuple[float | None, float | None]] = {}
-        left_out: dict[str, str] = {}
-        for format_, precision in ways:
-            label, out_dir = f"ours {format_} {precision}", folder / f"{format_}-{precision}"
+        labelled = array_batches(val, recipe)
+
+        def made(format_: str, precision: str) -> Artifact | EdgewiseError:
             try:
-                artifact = export(
+                return export(
                     ours,
-                    out_dir,
+                    folder / f"{format_}-{precision}",
                     format=format_,
                     precision=precision,
                     preprocessing=recipe,
                     labels=dataset.labels,
-                    labelled=array_batches(val, recipe),
+                    labelled=labelled,
                     real=photos[:NUM_CALIBRATING],
                     calibration=photos[:NUM_CALIBRATING] if precision == "int8" else None,
                     max_drop=MAX_DROP,
+                    workshop=workshop,
                 )
             except EdgewiseError as error:
-                left_out[label] = str(error)
+                return error
+
+        at_once = 1 + conversions_at_once(sum(weight.numel() for weight in ours.parameters()))
+        done = dict(workshop.beside_each_other([partial(made, *way) for way in ways], at_once))
+        top1s: dict[str, tuple[float | None, float | None]] = {}
+        left_out: dict[str, str] = {}
+        for place, (format_, precision) in enumerate(ways):
+            label, artifact = f"ours {format_} {precision}", done[place]
+            if isinstance(artifact, EdgewiseError):
+                left_out[label] = str(artifact)
                 continue
             assert artifact.verification is not None
             top1s[label] = artifact.verification.top1_model, artifact.verification.top1_file
             shape = 1, *map(int, artifact.input.shape[1:])
-            cases.append(_case(label, out_dir / artifact.files[0], format_, precision, side, shape))
+            path = folder / f"{format_}-{precision}" / artifact.files[0]
+            cases.append(_case(label, path, format_, precision, side, shape))
         measured = {
-            each.name: each for start in range(0, len(cases), 8) for each in measure_cases(cases[start : start + 8])
+            each.name: each
+            for start in range(0, len(cases), 8)
+            for each in measure_cases(cases[start : start + 8], launches=LAUNCHES)
         }
     return _summed_up(name, measured, top1s, left_out)
 

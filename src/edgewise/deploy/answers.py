@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from itertools import cycle
 
@@ -36,6 +37,19 @@ def module_answer(model: nn.Module, dtype: torch.dtype = torch.float32) -> Answe
         return _checked(torch.cat(parts).numpy(), len(images))
 
     return answer
+
+
+def remembered(answer: Answer) -> Answer:
+    """Return what gives the answers of ``answer``, computed once for the same images: a model is asked anew for each of its files."""
+    known: dict[bytes, Logits] = {}
+
+    def recall(images: Images) -> Logits:
+        key = hashlib.sha256(np.ascontiguousarray(images).data).digest() + repr(images.shape).encode()
+        if key not in known:
+            known[key] = answer(images)
+        return known[key]
+
+    return recall
 
 
 def session_answer(session: Session, batch_sizes: Sequence[int]) -> Answer:

@@ -1,16 +1,17 @@
-"""Conversion in a fresh process: a broken or hanging SDK never takes the caller along.
+"""Conversion in a process of its own.
 
-The parent leaves the program, the calibration images and a job file in a temporary folder and runs
-``python -m edgewise.deploy.convert JOB``; the child writes the file, or what each layer loses in int8.
+The caller leaves the program, the calibration images and a job file in a temporary folder and names the latter to a process that runs
+``python -m edgewise.deploy.convert`` (`workshop.Workshop` keeps them); that writes the file, or what each layer loses in int8.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 import tempfile
-import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +19,11 @@ import torch
 from numpy.typing import NDArray
 from torch.export import ExportedProgram
 
-from edgewise.deploy.child import run_child
+from edgewise.deploy.converter import DONE
 from edgewise.deploy.exporters.protocol import ExportOptions, MixingExporter
 from edgewise.deploy.exporters.registry import get_exporter
 from edgewise.deploy.runtimes.sdk import one_line
+from edgewise.deploy.workshop import Workshop
 from edgewise.errors import EdgewiseError, ExportError, shown
 from edgewise.records.artifact import LayerPrecision
 
@@ -38,6 +40,7 @@ def convert(
     keep_float: Sequence[str] = (),
     work: Path | None = None,
     timeout_s: float = 600,
+    workshop: Workshop | None = None,
 ) -> None:
     """Convert ``program`` to the file ``path`` in a subprocess.
 
@@ -52,6 +55,7 @@ def convert(
         keep_float: layers that stay in float.
         work: a folder where what is the same for every choice of them is kept between calls.
         timeout_s: seconds before the child is stopped.
+        workshop: whose processes do it; a fresh one by default.
 
     Raises:
         ExportError: the conversion failed or took too long.
@@ -66,7 +70,8 @@ def convert(
         "work": str(work.absolute()) if work else None,
         "path": str(path.absolute()),
     }
-    _in_child(program, calibration, job, task=f"conversion to {format} {precision}", timeout_s=timeout_s)
+    task = f"conversion to {format} {precision}"
+    _in_child(program, calibration, job, task=task, timeout_s=timeout_s, workshop=workshop)
 
 
 def sensitivities(
@@ -76,6 +81,7 @@ def sensitivities(
     format: str,  # noqa: A002
     calibration: NDArray[np.float32],
     timeout_s: float = 600,
+    workshop: Workshop | None = None,
 ) -> tuple[LayerPrecision, ...]:
     """Measure in a subprocess what int8 costs in each layer of ``program``.
 
@@ -85,6 +91,7 @@ def sensitivities(
         format: of an exporter that can mix.
         calibration: real images as the program takes them.
         timeout_s: seconds before the child is stopped.
+        workshop: whose processes do it; a fresh one by default.
 
     Raises:
         ExportError: the measurement failed or took too long.
@@ -93,7 +100,7 @@ def sensitivities(
     job = {"task": "sensitivities", "format": format, "precision": "int8", "metadata": {}}
     job |= {"keep_float": [], "work": str(work.absolute()), "path": str(path.absolute())}
     task = f"measuring the layers of {format} int8"
-    _in_child(program, calibration, job, task=task, timeout_s=timeout_s)
+    _in_child(program, calibration, job, task=task, timeout_s=timeout_s, workshop=workshop)
     return tuple(LayerPrecision.model_validate(each) for each in json.loads(path.read_bytes()))
 
 
@@ -104,32 +111,27 @@ def _in_child(
     *,
     task: str,
     timeout_s: float,
+    workshop: Workshop | None,
 ) -> None:
-    with tempfile.TemporaryDirectory(prefix="edgewise-export-") as name:
+    if workshop is None:
+        with Workshop() as own:
+            _in_child(program, calibration, job, task=task, timeout_s=timeout_s, workshop=own)
+        return
+    with tempfile.TemporaryDirectory(prefix="edgewise-export-") as name, ExitStack() as stack:
         folder = Path(name)
         try:
-            _leave(folder, program, calibration, {**job, "calibrated": calibration is not None})
+            if calibration is not None:
+                np.save(folder / "calibration.npy", calibration)
+            file = stack.enter_context(workshop.saved(program))
+            text = json.dumps({**job, "program": str(file), "calibrated": calibration is not None})
+            (folder / "job.json").write_text(text, encoding="utf-8")
         except OSError as error:
             raise ExportError(f"the temporary folder {shown(folder)} cannot be written: {error.strerror}") from error
-        # -P keeps the caller's folder off the child's path: a user's own torch.py must not stand in for torch.
-        command = [sys.executable, "-P", "-m", "edgewise.deploy.convert", str(folder / "job.json")]
-        run_child(command, task=task, timeout_s=timeout_s, log=folder / "log.txt")
-
-
-def _leave(
-    folder: Path, program: ExportedProgram, calibration: NDArray[np.float32] | None, job: Mapping[str, object]
-) -> None:
-    """Put the files of a job into ``folder``."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch's own deprecations on saving
-        torch.export.save(program, folder / "program.pt2")
-    if calibration is not None:
-        np.save(folder / "calibration.npy", calibration)
-    (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
+        workshop.run(folder / "job.json", format=str(job["format"]), task=task, timeout_s=timeout_s)
 
 
 def run_job(job_file: Path) -> None:
-    """Do what ``job_file`` asks; the other files of the job lie beside it."""
+    """Do what ``job_file`` asks; calibration images lie beside it."""
     folder = job_file.parent
     job = json.loads(job_file.read_text(encoding="utf-8"))
     options = ExportOptions(
@@ -140,7 +142,7 @@ def run_job(job_file: Path) -> None:
         keep_float=tuple(job["keep_float"]),
         work=Path(job["work"]) if job["work"] else None,
     )
-    program = torch.export.load(folder / "program.pt2")
+    program = torch.export.load(job["program"])
     exporter, path = get_exporter(job["format"]), Path(job["path"])
     if job["task"] == "convert":
         exporter.export(program, path, options)
@@ -150,13 +152,18 @@ def run_job(job_file: Path) -> None:
 
 
 def main() -> None:
-    """Run the job that the command line names; a failure ends with one line that says why."""
-    try:
-        run_job(Path(sys.argv[1]))
-    except EdgewiseError as error:
-        sys.exit(str(error))
-    except Exception as error:  # noqa: BLE001  converters raise what they like; the parent passes on one line
-        sys.exit(one_line(_root(error), limit=300))
+    """Run the jobs named on stdin, one a line; the first failure ends the process with one line that says why."""
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    for line in sys.stdin:
+        try:
+            run_job(Path(line.rstrip("\n")))
+        except EdgewiseError as error:
+            sys.exit(str(error))
+        except Exception as error:  # noqa: BLE001  converters raise what they like; the parent passes on one line
+            sys.exit(one_line(_root(error), limit=300))
+        answers.write(f"{DONE}\n")
+        answers.flush()
 
 
 def _root(error: BaseException) -> BaseException:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
 from torch import nn
+from torch.export import ExportedProgram
 
 from edgewise.blocks.fuse import fuse
 from edgewise.blocks.state_hash import sha256_of_state
@@ -31,6 +33,7 @@ from edgewise.deploy.structure import verify_structure
 from edgewise.deploy.target import Target, own_preprocessing
 from edgewise.deploy.verify import Labelled, check_judges
 from edgewise.deploy.verify import verify as verify_file
+from edgewise.deploy.workshop import Workshop
 from edgewise.errors import ConfigError, InputError, VerificationError
 from edgewise.graph.capture import capture
 from edgewise.records.artifact import Artifact, LayerPrecision, Preprocessing, VerificationRecord
@@ -60,6 +63,7 @@ def export(
     softmax: bool = False,
     layout: str | None = None,
     credits_: Mapping[str, str] | None = None,
+    workshop: Workshop | None = None,
 ) -> Artifact:
     """Fuse, capture, convert and verify ``model``; the folder ``out_dir`` appears only when all of it went well.
 
@@ -94,6 +98,7 @@ def export(
         softmax: the file gives probabilities instead of logits.
         layout: order of the file's input, ``nchw`` or ``nhwc``; by default what the format's runtime likes (``tflite``: ``nhwc``).
         credits_: more metadata for the file, such as ``author`` and ``license``.
+        workshop: shared by exports that follow each other or run in threads beside each other; its own by default.
 
     Returns:
         What stands in ``artifact.json``.
@@ -134,38 +139,49 @@ def export(
     if verify and precision != "fp32" and can_run(exporter.runtime):
         check_judges(precision, real, labelled)
     check_target(out_dir, model_name=model_name, force=force)
-    with staged(out_dir) as folder, tempfile.TemporaryDirectory(prefix="edgewise-work-") as work:
-        num_classes = target.num_classes(model)
+    with ExitStack() as stack:
+        shop = workshop if workshop is not None else stack.enter_context(Workshop())
+        folder = stack.enter_context(staged(out_dir))
+        work = stack.enter_context(tempfile.TemporaryDirectory(prefix="edgewise-work-"))
         path = folder / f"{model_name}{exporter.suffix}"
-        deployed = interface.around(fuse(model).cpu().float(), preprocessing)
-        program = capture(deployed, target.example, dynamic_batch=target.batch is None)
+
+        def captured() -> ExportedProgram:
+            deployed = interface.around(fuse(model).cpu().float(), preprocessing)
+            return capture(deployed, target.example, dynamic_batch=target.batch is None)
+
+        with shop.lock:
+            num_classes = target.num_classes(model)
+            form = interface, preprocessing, target.batch
+            program = shop.captured(model, target.source_sha256, form, captured)
 
         def judge() -> VerificationRecord:
-            if not can_run(exporter.runtime):
-                return verify_structure(
+            with shop.lock:
+                if not can_run(exporter.runtime):
+                    return verify_structure(
+                        path,
+                        program,
+                        preprocessing=preprocessing,
+                        interface=interface,
+                        num_classes=num_classes,
+                        model=model,
+                        precision=precision,
+                        metadata=target.metadata,
+                    )
+                return verify_file(
                     path,
-                    program,
+                    model,
+                    runtime=exporter.runtime,
                     preprocessing=preprocessing,
                     interface=interface,
-                    num_classes=num_classes,
-                    model=model,
                     precision=precision,
+                    real=real,
+                    labelled=labelled,
+                    max_drop=max_drop,
+                    dynamic_batch=target.batch is None,
+                    batch=target.batch,
                     metadata=target.metadata,
+                    reference=shop.answers(model, target.source_sha256),
                 )
-            return verify_file(
-                path,
-                model,
-                runtime=exporter.runtime,
-                preprocessing=preprocessing,
-                interface=interface,
-                precision=precision,
-                real=real,
-                labelled=labelled,
-                max_drop=max_drop,
-                dynamic_batch=target.batch is None,
-                batch=target.batch,
-                metadata=target.metadata,
-            )
 
         images = (
             interface.given(calibration, preprocessing) if precision == "int8" and calibration is not None else None
@@ -181,22 +197,24 @@ def export(
             calibration=images,
             work=Path(work) if mixed else None,
             timeout_s=timeout_s,
+            workshop=shop,
         )
         write()
         record = judge() if verify else None
         layers: tuple[LayerPrecision, ...] = ()
         if mixed and record is not None and record.fell_too_far and images is not None:
             measured = sensitivities(
-                program, Path(work), format=exporter.format, calibration=images, timeout_s=timeout_s
+                program, Path(work), format=exporter.format, calibration=images, timeout_s=timeout_s, workshop=shop
             )
             record, layers = keep_in_float(measured, write, judge)
         if record is not None and not record.passed:
             if not (allow_drop and record.fell_too_far):
                 raise VerificationError(_failure(target, record, mixed=mixed))
             record = record.model_copy(update={"forced": True})
-        artifact = target.artifact(
-            path, num_classes=num_classes, verification=record, layers=tuple(map(_as_in_the_model, layers))
-        )
+        with shop.lock:
+            artifact = target.artifact(
+                path, num_classes=num_classes, verification=record, layers=tuple(map(_as_in_the_model, layers))
+            )
         fill(folder, artifact)
     return artifact
 

@@ -54,6 +54,7 @@ def verify(
     batch: int | None = None,
     metadata: Mapping[str, str] | None = None,
     threads: int = 1,
+    reference: Answer | None = None,
 ) -> VerificationRecord:
     """Reload the file at ``path`` in its runtime and compare it with ``model``.
 
@@ -79,6 +80,7 @@ def verify(
         batch: images that a file takes at once whose batch is not dynamic; None = whatever it says.
         metadata: the text that was to travel inside the file, as of `metadata.describe`; None = none is looked for.
         threads: threads of the runtime.
+        reference: what gives the answers of ``model``; it is asked itself by default.
 
     Returns:
         The record, with `passed` and, where it failed, the `reason` with the numbers.
@@ -106,7 +108,7 @@ def verify(
                 check_input_name(session, get_exporter(runtime))
                 check_description(path, get_exporter(runtime), metadata, interface.recipe(preprocessing))
             given = session_answer(session, batch_sizes)
-            reference = module_answer(model)
+            reference = reference or module_answer(model)
 
             def answer(images: Images) -> Logits:
                 return given(interface.given(images, preprocessing))

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Self
 
 from edgewise.bench.protocol import Case
 from edgewise.cost.limit import Work
 from edgewise.deploy.artifact_file import load_artifact
-from edgewise.errors import ExportError, InputError, MissingExtraError, shown
+from edgewise.deploy.workshop import Workshop
+from edgewise.errors import EdgewiseError, ExportError, InputError, MissingExtraError, shown
 from edgewise.models.catalogue import CATALOGUE
 from edgewise.pipeline.bench_limit import Counts, work_of
 from edgewise.pipeline.bench_plan import Slot, has_artifact
@@ -47,16 +51,43 @@ class Made:
 class Files:
     """Makes the file of each slot; a model is loaded once for all of its slots that follow each other.
 
-    It is counted then, where ``counts`` are wanted.
+    It is counted then, where ``counts`` are wanted. A context manager, on whose exit no process of a converter is left.
     """
 
     def __init__(self, request: BenchRequest, listener: JobListener, counts: Counts | None = None) -> None:
         self._request, self._listener, self._counts = request, listener, counts
         self._loaded: tuple[str, Exporting] | None = None
+        self._workshop = Workshop()
+        self._exports: dict[Path, Artifact | EdgewiseError] = {}
         self._names_precision = len(request.precisions) > 1 or ALL in request.precisions
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._workshop.close()
+
+    def export(self, slots: Sequence[Slot], folder: Path) -> None:
+        """Export what ``slots`` need into ``folder``, the files of one model beside each other; `made` tells what came of it.
+
+        Raises:
+            InputError: a model cannot be used.
+        """
+        to_make = [slot for slot in slots if not slot.is_file]
+        for owner in dict.fromkeys(slot.owner for slot in to_make):
+            own = {_out_dir(slot, folder): slot for slot in to_make if slot.owner == owner}
+            exporting = self._exporting(next(iter(own.values())).what)
+            ways = ", ".join(f"{slot.format} {slot.precision}" for slot in own.values())
+            self._listener.on_stage(f"Exporting {exporting.trained.name} to {ways}")
+            tasks = [partial(self._export, exporting, slot, out_dir) for out_dir, slot in own.items()]
+            self._listener.on_progress(0, len(tasks))
+            done = self._workshop.beside_each_other(tasks, exporting.at_once)
+            for num_done, (place, outcome) in enumerate(done, 1):
+                self._exports[list(own)[place]] = outcome
+                self._listener.on_progress(num_done, len(tasks))
+
     def made(self, slot: Slot, folder: Path) -> Made:
-        """Return ``slot`` with its file, exported into ``folder`` where none was given; once for all thread counts.
+        """Return ``slot`` with its file, which `export` has made in ``folder`` where none was given.
 
         Raises:
             LeftOutError: the file cannot be made in this format and precision.
@@ -83,8 +114,12 @@ class Files:
         return Made(slot=slot, case=case, model=artifact.model, accuracy=_judged(artifact))
 
     def _exported(self, slot: Slot, folder: Path) -> Made:
-        out_dir = folder / f"{slot.owner:04d}-{slot.format}-{slot.precision}"
-        artifact = load_artifact(out_dir)[0] if out_dir.exists() else self._export(slot, out_dir)
+        out_dir = _out_dir(slot, folder)
+        artifact = self._exports[out_dir]
+        if isinstance(artifact, EdgewiseError):
+            if slot.precision == "fp32" and not isinstance(artifact, ExportError | MissingExtraError):
+                raise artifact  # it is the model that cannot be used
+            raise LeftOutError(str(artifact)) from artifact
         name = f"{slot.what} {slot.precision}" if self._names_precision else slot.what
         case = self._case(slot, name, out_dir / artifact.files[0], artifact)
         accuracy = _judged(artifact) or _known(slot, self._request.img_size)
@@ -92,20 +127,23 @@ class Files:
         work = work_of(known, artifact, self._request.batch) if known is not None else None
         return Made(slot=slot, case=case, model=artifact.model, accuracy=accuracy, work=work)
 
-    def _export(self, slot: Slot, out_dir: Path) -> Artifact:
-        if self._loaded is None or self._loaded[0] != slot.what:
-            request = ExportRequest(source=slot.what, data=self._request.data, img_size=self._request.img_size)
-            self._loaded = slot.what, Exporting.prepared(request, self._listener)
+    def _exporting(self, what: str) -> Exporting:
+        if self._loaded is None or self._loaded[0] != what:
+            request = ExportRequest(source=what, data=self._request.data, img_size=self._request.img_size)
+            self._loaded = what, Exporting.prepared(request, self._listener)
             if self._counts is not None:
                 trained = self._loaded[1].trained
-                self._counts.remember(slot.what, trained.model, trained.preprocessing.img_size)
-        self._listener.on_stage(f"Exporting {slot.what} to {slot.format} {slot.precision}")
+                self._counts.remember(what, trained.model, trained.preprocessing.img_size)
+        return self._loaded[1]
+
+    def _export(self, exporting: Exporting, slot: Slot, out_dir: Path) -> Artifact | EdgewiseError:
+        batch = self._request.batch
         try:
-            return self._loaded[1].write(out_dir, slot.format, slot.precision, batch=self._request.batch, judge=False)
+            return exporting.write(
+                out_dir, slot.format, slot.precision, batch=batch, judge=False, workshop=self._workshop
+            )
         except (ExportError, InputError) as error:
-            if slot.precision == "fp32" and not isinstance(error, ExportError | MissingExtraError):
-                raise  # it is the model that cannot be used
-            raise LeftOutError(str(error)) from error
+            return error
 
     def _case(self, slot: Slot, name: str, file: Path, artifact: Artifact | None = None) -> Case:
         batch = self._request.batch
@@ -120,6 +158,10 @@ class Files:
             batch=batch,
             input_shape=(batch, *map(int, sides)) if sides else None,
         )
+
+
+def _out_dir(slot: Slot, folder: Path) -> Path:
+    return folder / f"{slot.owner:04d}-{slot.format}-{slot.precision}"
 
 
 def _judged(artifact: Artifact) -> Accuracy | None:

@@ -37,8 +37,8 @@ def measure_together(request: BenchRequest, *, listener: JobListener, num_cases:
     if len(slots) != num_cases:
         listed = ", ".join(f"{slot.what} ({slot.runtime}, {slot.threads})" for slot in slots)
         raise ConfigError(f"{num_cases} cases are needed, these are {len(slots)}: {listed}")
-    files = Files(request, listener)
-    with tempfile.TemporaryDirectory(prefix="edgewise-") as temporary:
+    with Files(request, listener) as files, tempfile.TemporaryDirectory(prefix="edgewise-") as temporary:
+        files.export(slots, Path(temporary))
         try:
             made = [files.made(slot, Path(temporary)) for slot in slots]
         except LeftOutError as error:
@@ -89,10 +89,11 @@ class _Bench:
         """Measure what is left and return all cases in the plan's order."""
         if self._done:
             self._listener.on_message(f"{self.num_done} of {len(self._slots)} cases are done already")
-        for group in self._sets():
-            self._listener.on_overall(self.num_done, len(self._slots))
-            with tempfile.TemporaryDirectory(prefix="edgewise-") as temporary:
-                self._measure_set(group, Path(temporary))
+        with self._files:
+            for group in self._sets():
+                self._listener.on_overall(self.num_done, len(self._slots))
+                with tempfile.TemporaryDirectory(prefix="edgewise-") as temporary:
+                    self._measure_set(group, Path(temporary))
         self._listener.on_overall(self.num_done, len(self._slots))
         cases = [self._done[slot.number] for slot in self._slots]
         self._require_any(cases)
@@ -115,7 +116,9 @@ class _Bench:
             yield group
 
     def _measure_set(self, slots: Sequence[Slot], folder: Path) -> None:
-        made = [each for slot in slots if (each := self._made(slot, folder)) is not None]
+        hopeful = [slot for slot in slots if not self._is_hopeless(slot)]
+        self._files.export(hopeful, folder)
+        made = [each for slot in hopeful if (each := self._made(slot, folder)) is not None]
         if not made:
             return
         self._listener.on_stage(f"Timing {len(made)} case{'s in turns' if len(made) > 1 else ''}")
@@ -152,12 +155,16 @@ class _Bench:
             else:
                 self._keep(each.slot, each, measurement=measurement)
 
+    def _is_hopeless(self, slot: Slot) -> bool:
+        """Say whether a smaller model is far too slow in the same place already; the slot is left out then."""
+        where = slot.runtime, slot.precision, slot.threads
+        if where not in self._too_slow or slot.is_file:
+            return False
+        self._leave_out(slot, self._too_slow[where])
+        return True
+
     def _made(self, slot: Slot, folder: Path) -> Made | None:
         """Return ``slot`` with its file, or leave it out."""
-        where = slot.runtime, slot.precision, slot.threads
-        if where in self._too_slow and not slot.is_file:
-            self._leave_out(slot, self._too_slow[where])
-            return None
         try:
             made = self._files.made(slot, folder)
         except LeftOutError as error:

@@ -13,6 +13,7 @@ from edgewise.bench.limits import check_max_ms, check_threads
 from edgewise.bench.protocol import quick_latency_ms
 from edgewise.deploy.export import export
 from edgewise.deploy.runtimes.registry import get_runtime
+from edgewise.deploy.workshop import Workshop
 from edgewise.errors import BudgetError, ConfigError, shown, unknown_name
 from edgewise.models.build import build
 from edgewise.models.catalogue import CANDIDATES, CATALOGUE, list_models
@@ -100,23 +101,26 @@ def choose(budget: Budget, listener: JobListener, cache: LatencyCache | None = N
     candidates: list[Candidate] = []
     hopeless = ""
     sources = sorted(map(resolve, budget.models), key=lambda source: source.entry.macs if source.entry else 0)
-    for done, source in enumerate(sources):
-        listener.on_progress(done, len(sources))
-        img_size = budget.img_size or source.img_size
-        if hopeless:
-            candidates.append(_candidate(source, img_size, None, "not tried", hopeless))
-            continue
-        latency_ms, remembered = _latency(source, img_size, budget, cache)
-        verdict = "inside" if latency_ms <= budget.max_ms else "too slow"
-        note = "remembered from an earlier measurement" if remembered else ""
-        candidates.append(_candidate(source, img_size, latency_ms, verdict, note))
-        listener.on_result(
-            f"{source.given} at {img_size} px: {format_ms(latency_ms)}{' (remembered)' if remembered else ''}, "
-            f"published top-1 {format_percent(candidates[-1].published_top1)}"
-            f"{', too slow' if verdict == 'too slow' else ''}"
-        )
-        if latency_ms > HOPELESS * budget.max_ms:
-            hopeless = f"not tried: {source.given}, with fewer multiplications, already takes {format_ms(latency_ms)}"
+    with Workshop() as workshop:
+        for done, source in enumerate(sources):
+            listener.on_progress(done, len(sources))
+            img_size = budget.img_size or source.img_size
+            if hopeless:
+                candidates.append(_candidate(source, img_size, None, "not tried", hopeless))
+                continue
+            latency_ms, remembered = _latency(source, img_size, budget, cache, workshop)
+            verdict = "inside" if latency_ms <= budget.max_ms else "too slow"
+            note = "remembered from an earlier measurement" if remembered else ""
+            candidates.append(_candidate(source, img_size, latency_ms, verdict, note))
+            listener.on_result(
+                f"{source.given} at {img_size} px: {format_ms(latency_ms)}{' (remembered)' if remembered else ''}, "
+                f"published top-1 {format_percent(candidates[-1].published_top1)}"
+                f"{', too slow' if verdict == 'too slow' else ''}"
+            )
+            if latency_ms > HOPELESS * budget.max_ms:
+                hopeless = (
+                    f"not tried: {source.given}, with fewer multiplications, already takes {format_ms(latency_ms)}"
+                )
     listener.on_progress(len(sources), len(sources))
     return _decided(budget, candidates)
 
@@ -166,7 +170,9 @@ def _choice(budget: Budget, candidates: list[Candidate], best: Candidate, reason
     )
 
 
-def _latency(source: ModelSource, img_size: int, budget: Budget, cache: LatencyCache) -> tuple[float, bool]:
+def _latency(
+    source: ModelSource, img_size: int, budget: Budget, cache: LatencyCache, workshop: Workshop
+) -> tuple[float, bool]:
     """Return the latency in ms and whether it was remembered."""
     spec = network_spec(source.given, img_size=img_size, num_classes=budget.num_classes, width_mult=budget.width_mult)
     key = LatencyKey.here(
@@ -180,12 +186,14 @@ def _latency(source: ModelSource, img_size: int, budget: Budget, cache: LatencyC
     known = cache.get(key)
     if known is not None:
         return known, True
-    latency_ms = measure_spec(spec, img_size, runtime=budget.runtime, threads=budget.threads)
+    latency_ms = measure_spec(spec, img_size, runtime=budget.runtime, threads=budget.threads, workshop=workshop)
     cache.put(key, latency_ms)
     return latency_ms, False
 
 
-def measure_spec(spec: ModelSpec, img_size: int, *, runtime: str, threads: int) -> float:
+def measure_spec(
+    spec: ModelSpec, img_size: int, *, runtime: str, threads: int, workshop: Workshop | None = None
+) -> float:
     """Return the latency in ms of a network with fresh weights, exported for ``runtime``."""
     format_ = get_runtime(runtime).formats[0]
     with tempfile.TemporaryDirectory(prefix="edgewise-") as temporary:
@@ -197,6 +205,7 @@ def measure_spec(spec: ModelSpec, img_size: int, *, runtime: str, threads: int) 
             preprocessing=Preprocessing(img_size=img_size),
             model_name=spec.name,
             verify=False,
+            workshop=workshop,
         )
         shape = (1, *map(int, artifact.input.shape[1:]))
         return quick_latency_ms(folder / artifact.files[0], runtime, threads, input_shape=shape)

@@ -14,6 +14,7 @@ from edgewise.bench.protocol import Case, measure_cases
 from edgewise.data.dataset import Dataset
 from edgewise.deploy.evaluate import Answers, agreement, evaluate_file
 from edgewise.deploy.export import export
+from edgewise.deploy.workshop import Workshop
 from edgewise.errors import ExportError, OutputError, shown
 from edgewise.pipeline.forms import Form
 from edgewise.pipeline.images import ArrayBatches, array_batches, images_of, spread
@@ -67,42 +68,46 @@ def export_all(
     calibration = images_of(spread(dataset.train, NUM_CALIBRATION), recipe)
     reference = torch_answers(trained, labelled())
     done: list[Exported] = []
-    for form in forms:
-        name = form.name
-        listener.on_stage(f"Exporting {name}, verifying it in {form.runtime}")
-        try:
-            artifact = export(
-                trained.model,
-                out_dir / name,
-                format=form.format,
-                precision=form.precision,
-                preprocessing=recipe,
-                labels=trained.labels,
-                model_name=trained.name,
-                real=real,
-                labelled=labelled,
-                calibration=calibration if form.precision == "int8" else None,
-                max_drop=max_drop,
-                mixed=form.mixed,
+    with Workshop() as workshop:
+        for form in forms:
+            name = form.name
+            listener.on_stage(f"Exporting {name}, verifying it in {form.runtime}")
+            try:
+                artifact = export(
+                    trained.model,
+                    out_dir / name,
+                    format=form.format,
+                    precision=form.precision,
+                    preprocessing=recipe,
+                    labels=trained.labels,
+                    model_name=trained.name,
+                    real=real,
+                    labelled=labelled,
+                    calibration=calibration if form.precision == "int8" else None,
+                    max_drop=max_drop,
+                    mixed=form.mixed,
+                    workshop=workshop,
+                )
+            except ExportError as error:
+                if form.required:
+                    raise
+                listener.on_message(f"{name} is left out: {error}")
+                continue
+            path = out_dir / name / artifact.files[0]
+            answers = evaluate_file(path, labelled(), runtime=form.runtime, artifact=artifact, threads=usable_cores())
+            same = agreement(answers.predicted, reference.predicted)
+            done.append(
+                Exported(
+                    name=name, path=path, runtime=form.runtime, artifact=artifact, top1=answers.top1, agreement=same
+                )
             )
-        except ExportError as error:
-            if form.required:
-                raise
-            listener.on_message(f"{name} is left out: {error}")
-            continue
-        path = out_dir / name / artifact.files[0]
-        answers = evaluate_file(path, labelled(), runtime=form.runtime, artifact=artifact, threads=usable_cores())
-        same = agreement(answers.predicted, reference.predicted)
-        done.append(
-            Exported(name=name, path=path, runtime=form.runtime, artifact=artifact, top1=answers.top1, agreement=same)
-        )
-        listener.on_result(
-            f"{name}: {format_bytes(artifact.file_bytes)}, top-1 {format_percent(answers.top1)}, "
-            f"agrees with the model on {format_percent(same)} "
-            f"of {len(answers.targets)} validation images"
-        )
-        if artifact.layers:
-            listener.on_result(f"{name}: {layers_sentence(artifact.layers)}")
+            listener.on_result(
+                f"{name}: {format_bytes(artifact.file_bytes)}, top-1 {format_percent(answers.top1)}, "
+                f"agrees with the model on {format_percent(same)} "
+                f"of {len(answers.targets)} validation images"
+            )
+            if artifact.layers:
+                listener.on_result(f"{name}: {layers_sentence(artifact.layers)}")
     return tuple(done)
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 from edgewise.data.dataset import Dataset
@@ -21,6 +22,7 @@ from edgewise.deploy.exporters.registry import (
     layout_of,
 )
 from edgewise.deploy.verify import Labelled
+from edgewise.deploy.workshop import Workshop, conversions_at_once
 from edgewise.errors import ConfigError, ExportError, InputError, MissingExtraError, OutputError, shown, unknown_name
 from edgewise.models.factory import create_model
 from edgewise.models.resolve import is_model_name, resolve
@@ -75,7 +77,7 @@ class Outcome:
     missing: bool = False
     """Whether the reason is a package that is not installed."""
     wall_s: float = 0.0
-    """What it took: capturing, converting, verifying."""
+    """What it took beside the others: capturing, converting, verifying, and waiting for its turn in between."""
 
 
 def export_run(
@@ -116,20 +118,24 @@ def export_formats(
         out_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"{shown(out_dir)} cannot be written: {error.strerror}") from error
-    outcomes = []
-    for number, name in enumerate(formats):
-        listener.on_progress(number, len(formats))
-        listener.on_stage(f"Exporting {name}")
-        outcomes.append(_outcome(exporting, out_dir / f"{name}-{request.precision}", name))
-    listener.on_progress(len(formats), len(formats))
-    return outcomes
+    outcomes: dict[int, Outcome] = {}
+    listener.on_stage(f"Exporting {', '.join(formats)}")
+    listener.on_progress(0, len(formats))
+    with Workshop() as workshop:
+        tasks = [
+            partial(_outcome, exporting, out_dir / f"{name}-{request.precision}", name, workshop) for name in formats
+        ]
+        for place, outcome in workshop.beside_each_other(tasks, exporting.at_once):
+            outcomes[place] = outcome
+            listener.on_progress(len(outcomes), len(formats))
+    return [outcomes[place] for place in range(len(formats))]
 
 
-def _outcome(exporting: Exporting, folder: Path, format_: str) -> Outcome:
+def _outcome(exporting: Exporting, folder: Path, format_: str, workshop: Workshop) -> Outcome:
     begun = time.monotonic()
     artifact, reason, missing = None, "", False
     try:
-        artifact = exporting.write(folder, format_, exporting.request.precision)
+        artifact = exporting.write(folder, format_, exporting.request.precision, workshop=workshop)
     except (ExportError, MissingExtraError) as error:
         reason, missing = str(error), isinstance(error, MissingExtraError)
     wall_s = time.monotonic() - begun
@@ -208,8 +214,20 @@ class Exporting:
             return None
         return images_of(spread(self.dataset.train, NUM_CALIBRATION), self.trained.preprocessing)
 
+    @property
+    def at_once(self) -> int:
+        """Return how many threads export this model's files best: one conversion each, and one that verifies."""
+        return 1 + conversions_at_once(sum(weight.numel() for weight in self.trained.model.parameters()))
+
     def write(
-        self, out_dir: Path, format_: str, precision: str = "fp32", *, batch: int = 1, judge: bool = True
+        self,
+        out_dir: Path,
+        format_: str,
+        precision: str = "fp32",
+        *,
+        batch: int = 1,
+        judge: bool = True,
+        workshop: Workshop | None = None,
     ) -> Artifact:
         """Export one file.
 
@@ -219,14 +237,18 @@ class Exporting:
             precision: one that the format has.
             batch: images a call, where the format has a fixed batch.
             judge: whether a reduced precision without images to judge it on is refused; else it is written, not verified.
+            workshop: shared with other exports.
 
         Raises:
             InputError: int8 without images.
             ExportError: the file could not be made, or does not answer like the model; nothing was written.
         """
-        if precision == "int8" and self.dataset is None:
-            raise InputError("int8 needs real images to calibrate with: give --data FOLDER")
         trained = self.trained
+        with workshop.lock if workshop is not None else nullcontext():  # images are read once
+            if precision == "int8" and self.dataset is None:
+                raise InputError("int8 needs real images to calibrate with: give --data FOLDER")
+            real, labelled = self.real, self.labelled
+            calibration = self.calibration if precision == "int8" else None
         return export(
             trained.model,
             out_dir,
@@ -235,18 +257,19 @@ class Exporting:
             preprocessing=trained.preprocessing,
             labels=trained.labels,
             model_name=trained.name,
-            real=self.real,
-            labelled=self.labelled,
-            calibration=self.calibration if precision == "int8" else None,
+            real=real,
+            labelled=labelled,
+            calibration=calibration,
             max_drop=self.request.max_drop,
             allow_drop=self.request.allow_drop,
             mixed=self.request.mixed,
             force=self.request.force,
-            verify=judge or precision == "fp32" or self.labelled is not None,
+            verify=judge or precision == "fp32" or labelled is not None,
             batch=batch,
             fold_normalize=self.request.fold_normalize,
             softmax=self.request.softmax,
             layout=self.request.layout,
+            workshop=workshop,
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,10 @@ import torch
 from export_nets import LABELS, PREPROCESSING, Images, TinyNet, digit_pictures, in_batches, train
 from numpy.typing import NDArray
 
+from edgewise.deploy import convert as convert_module
+from edgewise.deploy import export as export_module
 from edgewise.deploy.export import export
+from edgewise.deploy.workshop import Workshop
 from edgewise.records.artifact import Artifact
 
 
@@ -24,6 +28,15 @@ class Trained:
     real: Images
     labelled: Callable[[], Iterator[tuple[Images, NDArray[np.int64]]]]
     targets: NDArray[np.int64]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_workshop() -> Iterator[None]:
+    """All exports share their processes: importing SDKs is what would take the time."""
+    with Workshop() as shared, pytest.MonkeyPatch.context() as patched:
+        for module in (convert_module, export_module):
+            patched.setattr(module, "Workshop", lambda: nullcontext(shared))
+        yield
 
 
 @pytest.fixture(scope="session")

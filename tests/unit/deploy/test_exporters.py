@@ -13,9 +13,9 @@ import torch
 from export_nets import PREPROCESSING, TinyNet
 from torch import nn
 
-from edgewise.deploy import convert as convert_module
 from edgewise.deploy.artifact_folder import fill
 from edgewise.deploy.convert import convert
+from edgewise.deploy.converter import Converter
 from edgewise.deploy.evaluate import agreement, evaluate_file
 from edgewise.deploy.exporters.protocol import ExportOptions
 from edgewise.deploy.exporters.registry import EXPORTERS, get_exporter
@@ -109,13 +109,15 @@ def test_failed_conversion_says_why_in_one_line(tmp_path, capfd):
 
 
 def test_job_of_ours_that_fails_ends_with_its_message(tmp_path, monkeypatch):
-    job = {"task": "convert", "format": "onxx", "precision": "fp32", "metadata": {}, "calibrated": False}
-    job |= {"keep_float": [], "work": None, "path": str(tmp_path / "m")}
-    (tmp_path / "job.json").write_text(json.dumps(job))
     torch.export.save(program(dynamic_batch=False), tmp_path / "program.pt2")
-    monkeypatch.setattr(convert_module.sys, "argv", ["convert", str(tmp_path / "job.json")])
-    with pytest.raises(SystemExit, match="unknown format 'onxx'; did you mean 'onnx'"):
-        convert_module.main()
+    job = {"task": "convert", "format": "onxx", "precision": "fp32", "metadata": {}, "calibrated": False}
+    job |= {"keep_float": [], "work": None, "path": str(tmp_path / "m"), "program": str(tmp_path / "program.pt2")}
+    (tmp_path / "job.json").write_text(json.dumps(job))
+    with (
+        Converter() as converter,
+        pytest.raises(ExportError, match=r"^the task failed: unknown format 'onxx'; did you mean 'onnx'"),
+    ):
+        converter.run(tmp_path / "job.json", task="the task", timeout_s=60)
 
 
 def test_edge_inputs_are_what_they_say():

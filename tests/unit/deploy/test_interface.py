@@ -12,9 +12,9 @@ from export_nets import LABELS, PREPROCESSING, SIZE
 from torch import nn
 
 from edgewise.blocks.fuse import fuse
-from edgewise.deploy import convert as convert_module
 from edgewise.deploy.answers import artifact_answer
 from edgewise.deploy.artifact_file import load_artifact
+from edgewise.deploy.convert import run_job
 from edgewise.deploy.export import export
 from edgewise.deploy.exporters.protocol import ExportOptions
 from edgewise.deploy.exporters.registry import EXPORTERS, get_exporter
@@ -23,6 +23,7 @@ from edgewise.deploy.probabilities import as_logits
 from edgewise.deploy.runtimes.protocol import RuntimeOptions
 from edgewise.deploy.runtimes.registry import can_run, runtime_for
 from edgewise.deploy.verify import verify
+from edgewise.deploy.workshop import Workshop
 from edgewise.errors import ConfigError, ExportError, UnknownNameError
 from edgewise.graph.capture import capture
 
@@ -48,9 +49,7 @@ def made(trained, tmp_path_factory):
         given |= {"fold_normalize": True, "softmax": True} | more
         with pytest.MonkeyPatch.context() as patched:
             if format_ in ("onnx", "openvino", "pt2"):
-                patched.setattr(
-                    convert_module, "run_child", lambda command, **_: convert_module.run_job(Path(command[-1]))
-                )
+                patched.setattr(Workshop, "run", lambda _, job_file, **__: run_job(job_file))
             export(trained.model, out, format=format_, model_name="tiny", **given)
         return out
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-from pathlib import Path
 
 import numpy as np
 import onnx
@@ -14,9 +13,8 @@ from export_nets import LABELS, PREPROCESSING, SIZE, TinyNet
 from onnx import TensorProto, helper, numpy_helper
 
 from edgewise.blocks.fuse import fuse
-from edgewise.deploy import convert as convert_module
 from edgewise.deploy.artifact_file import load_artifact
-from edgewise.deploy.convert import sensitivities
+from edgewise.deploy.convert import convert, run_job, sensitivities
 from edgewise.deploy.evaluate import evaluate_file
 from edgewise.deploy.export import export
 from edgewise.deploy.mixed import keep_in_float
@@ -24,6 +22,7 @@ from edgewise.deploy.onnx_layers import onnx_layers
 from edgewise.deploy.onnx_sensitivity import layer_sensitivities
 from edgewise.deploy.quantise import quantise_onnx
 from edgewise.deploy.sensitivity import sqnr_db
+from edgewise.deploy.workshop import Workshop
 from edgewise.errors import ConfigError, InputError, VerificationError
 from edgewise.graph.capture import capture
 from edgewise.records.artifact import LayerPrecision, VerificationRecord
@@ -136,7 +135,7 @@ def test_layers_in_float_hold_no_int8(fp32, trained, tmp_path) -> None:
 @pytest.fixture
 def in_this_process(monkeypatch) -> None:
     """Children's jobs done here: importing torch anew for each attempt is what takes the time."""
-    monkeypatch.setattr(convert_module, "run_child", lambda command, **_: convert_module.run_job(Path(command[-1])))
+    monkeypatch.setattr(Workshop, "run", lambda _, job_file, **__: run_job(job_file))
 
 
 @pytest.mark.usefixtures("in_this_process")
@@ -175,7 +174,7 @@ def test_openvino_keeps_the_layer_in_float_that_takes_the_loud_channel(spoilt, t
     assert second.sqnr_db > 10
     path = tmp_path / "m.xml"
     given = {"format": "openvino", "precision": "int8", "calibration": trained.calibration}
-    convert_module.convert(program, path, keep_float=["project.conv"], **given)
+    convert(program, path, keep_float=["project.conv"], **given)
     saved = evaluate_file(path, trained.labelled(), runtime="openvino").top1
     assert saved > 0.9
     import openvino
