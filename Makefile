@@ -13,7 +13,7 @@ TRASHNET_ARGS ?= --max-ms 2 --img-size 128 --time-budget 20m
 CIFAR_ARGS ?= --model mobilenetv4_conv_small --width-mult 0.5 --img-size 32 --time-budget 10m
 
 .DEFAULT_GOAL := help
-.PHONY: help setup quickstart test lint format clean docs bench-count bench-memory bench-zoo bench-build bench-compile bench-battery bench-matrix bench-protocol bench-best bench-phones bench-int8 bench-bugs bench-export bench-qat \
+.PHONY: help setup quickstart test test-zoo lint format clean docs bench-count bench-memory bench-zoo bench-build bench-compile bench-battery bench-matrix bench-protocol bench-best bench-phones bench-int8 bench-bugs bench-export bench-qat \
 	bench-startup bench-step bench-quickstart bench-trashnet bench-cifar bench-import
 
 help: ## list the targets
@@ -38,6 +38,9 @@ test: $(STAMP) ## run all tests
 	@# what only computes shares the cores; what holds a clock or kills processes has them to itself
 	@$(BIN)/python -m pytest -n 2 --dist worksteal tests $(ALONE:%=--ignore=%) $(PYTEST_ARGS)
 	@$(BIN)/python -m pytest $(ALONE) $(PYTEST_ARGS)
+
+test-zoo: $(STAMP) ## the tests of every model, of which `make test` takes one of each structure; about 15 minutes
+	@$(BIN)/python -m pytest -m '' -n 2 --dist worksteal tests/battery tests/parity tests/facts $(PYTEST_ARGS)
 
 lint: $(STAMP) ## style, types, floors, spelling
 	$(BIN)/ruff check $(SOURCES)
@@ -74,8 +77,8 @@ bench-battery: $(STAMP) ## wall time of the battery over every model, about 8 mi
 bench-protocol: $(STAMP) ## how far the bench can be trusted, about 30 minutes on a quiet machine
 	$(BIN)/python benchmarks/bench_protocol.py
 
-bench-best: $(STAMP) ## our files against timm's own export, sixteen models; DATA=trashnet.tar
-	$(BIN)/python benchmarks/best_form.py --data $(DATA)
+bench-best: $(STAMP) ## our files against timm's own export, sixteen models, about an hour
+	$(BIN)/python benchmarks/best_form.py
 
 bench-int8: $(STAMP) ## int8 accuracy of trained models in every format, about 2 hours; CIFAR10=… TRASHNET=…
 	$(BIN)/python benchmarks/int8_table.py $(if $(CIFAR10),--cifar10 '$(CIFAR10)') $(if $(TRASHNET),--trashnet '$(TRASHNET)')

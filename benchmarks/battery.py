@@ -1,4 +1,4 @@
-"""How long the battery over every model takes with two processes: `pytest -n 2 tests/battery`, start-up included.
+"""How long the battery over every model takes with two processes: `pytest -m '' -n 2 tests/battery`, start-up included.
 
 python benchmarks/battery.py [--out results/battery.json]
 """
@@ -14,7 +14,7 @@ from pathlib import Path
 from result_file import RESULTS, check, save_result, this_command
 
 LIMIT_S = 480
-COMMAND = ["-m", "pytest", "-n", "2", "--dist", "worksteal", "tests/battery"]
+COMMAND = ["-m", "pytest", "-m", "", "-n", "2", "--dist", "worksteal", "tests/battery"]
 
 
 def main() -> None:

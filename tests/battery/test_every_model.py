@@ -1,4 +1,4 @@
-"""Every name of the catalogue through everything that a user may do with it."""
+"""Every name of the catalogue through everything that a user may do with it; what takes long, in `make test-zoo` alone."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 from tests.conftest import randomise, settled
+from tests.zoo import LIGHT, NAMES, ONE_OF_EACH, SMALLEST, taken
 from torch import nn
 from torch._dynamo.guards import PyExprCSEPass
 from torch.export import Dim
@@ -23,31 +24,9 @@ from edgewise.models.catalogue import CATALOGUE
 from edgewise.spec.text import dump_spec, parse_spec
 from edgewise.spec.walk import max_reduction
 
-NAMES = edgewise.list_models()
 SIDES = (64, 66, 94, 130, 222, 256, 318, 446, 512)
 """Even sides that the strides divide, and even ones that they do not."""
 FEW_SIDES = (64, 222, 512)
-
-
-def _structure(value: object) -> object:
-    """What of a spec decides which code runs: all but how often and how wide; of numbers, whether they are above 1."""
-    if isinstance(value, dict):
-        return tuple(sorted((key, _structure(part)) for key, part in value.items() if key != "name"))
-    if isinstance(value, (list, tuple)):
-        return frozenset(map(_structure, value))
-    if isinstance(value, float):
-        return float
-    return value > 1 if isinstance(value, int) and not isinstance(value, bool) else value
-
-
-def _one_of_each_structure() -> list[str]:
-    """The smallest model of each; all of another name's code paths are met in the one of its structure."""
-    large_to_small = sorted(NAMES, key=lambda name: -CATALOGUE[name].macs)
-    return sorted({_structure(CATALOGUE[name].spec().model_dump()): name for name in large_to_small}.values())
-
-
-ONE_OF_EACH = _one_of_each_structure()
-"""What is slow, and depends on the code paths alone, runs on these; `benchmarks/compile_zoo.py` runs it on every name."""
 
 
 @pytest.fixture
@@ -75,7 +54,7 @@ def test_entry_and_spec_agree(name: str) -> None:
     assert entry.macs_fused <= entry.macs
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", taken(LIGHT))
 def test_training_step(name: str) -> None:
     """Every parameter gets a gradient, for other channels and sizes than the usual; recomputing the maps changes nothing."""
     torch.manual_seed(0)
@@ -95,7 +74,7 @@ def test_training_step(name: str) -> None:
     assert all(torch.equal(value, state[key]) for key, value in model.state_dict().items())
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", taken(LIGHT))
 @torch.no_grad()
 def test_surface(name: str) -> None:
     model = randomise(edgewise.create_model(name, num_classes=5)).eval()
@@ -140,7 +119,7 @@ def test_surface(name: str) -> None:
     assert set(matcher) == {"stem", "blocks"}
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", taken(LIGHT))
 def test_classifier_can_be_reset_and_removed(name: str) -> None:
     model = edgewise.create_model(name, num_classes=5).eval()
     x = _images(2, 3, 64, 64)
@@ -159,7 +138,7 @@ def test_classifier_can_be_reset_and_removed(name: str) -> None:
         model.reset_classifier(-1)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", taken(LIGHT))
 def test_layouts_precisions_and_copies(name: str) -> None:
     x = _images(2, 3, 64, 64)
     model = randomise(edgewise.create_model(name, num_classes=3)).eval()
@@ -192,7 +171,7 @@ def test_layouts_precisions_and_copies(name: str) -> None:
 
 
 @pytest.mark.usefixtures("_no_collector")
-@pytest.mark.parametrize("name", ONE_OF_EACH)
+@pytest.mark.parametrize("name", taken(SMALLEST, ONE_OF_EACH))
 @torch.no_grad()
 def test_compiles_whole(name: str) -> None:
     model, x = randomise(edgewise.create_model(name, num_classes=3)).eval(), _images(2, 3, 64, 64)
@@ -207,7 +186,7 @@ def _give_up(*_: object) -> None:
 
 
 @pytest.mark.usefixtures("_no_collector")
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", taken(SMALLEST))
 @torch.no_grad()
 def test_captures_for_any_batch(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """One of each structure strictly: dynamo goes through the whole forward pass without a graph break."""
@@ -233,7 +212,7 @@ def test_any_even_side_and_no_memory_on_meta(name: str) -> None:
         assert edgewise.create_model(name, in_chans=1).eval()(torch.empty(1, 1, 64, 64)).shape == (1, 1000)
         assert sum(p.numel() for p in model.parameters()) == CATALOGUE[name].params
         assert all(tensor.is_meta for tensor in itertools.chain(model.parameters(), model.buffers()))
-        for side in SIDES if name in ONE_OF_EACH else FEW_SIDES:
+        for side in SIDES if name in SMALLEST else FEW_SIDES:
             assert model(torch.empty(1, 3, side, side)).shape == (1, 1000)
         for level, stride in zip(pyramid(torch.empty(1, 3, 94, 130)), pyramid.feature_info.reduction(), strict=True):
             assert all(abs(size - side / stride) < 1 for size, side in zip(level.shape[-2:], (94, 130), strict=True))

@@ -154,13 +154,14 @@ def photos() -> list[Path]:
 # one case a folder; none, and so a skip, where the shared photos are not at hand
 @pytest.mark.parametrize("folder", sorted({path.parent.name for path in photos()}))
 def test_pixels_of_photos_equal_timms(folder: str) -> None:
-    for path in (each for each in photos() if each.parent.name == folder):
+    """Each photo by every third recipe, each recipe on every third photo."""
+    for number, path in enumerate(each for each in photos() if each.parent.name == folder):
         content = path.read_bytes()
         pixels = decode(content)
         image = Image.fromarray(pixels)
         if mode_of(content) in {"RGB", "L"}:  # alpha we lay over white, which Pillow's own conversion drops
             assert np.array_equal(pixels, np.asarray(pillow(content))), path
-        for size, crop_pct, interpolation in RECIPES:
+        for size, crop_pct, interpolation in RECIPES[number % 3 :: 3]:
             recipe = Preprocessing(img_size=size, crop_pct=crop_pct, interpolation=interpolation)
             expected = theirs(size, crop_pct, interpolation, normalize=False)(image)
             assert torch.equal(EvalTransform(recipe)(pixels), expected), (path, recipe)

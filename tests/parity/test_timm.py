@@ -12,6 +12,7 @@ import timm
 import torch
 from safetensors.torch import save_file
 from tests.conftest import randomise
+from tests.zoo import ONE_OF_EACH, taken
 from torch import nn
 
 import edgewise
@@ -33,7 +34,7 @@ class Pair(NamedTuple):
     theirs: nn.Module
 
 
-@pytest.fixture(scope="module", params=NAMES)
+@pytest.fixture(scope="module", params=taken(ONE_OF_EACH, NAMES))
 def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Pair:
     """Return both with timm's weights, which came through a file: safetensors for every other name, torch's own for the rest."""
     name = request.param

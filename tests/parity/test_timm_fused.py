@@ -6,6 +6,7 @@ import pytest
 import timm
 import torch
 from tests.conftest import randomise
+from tests.zoo import ONE_OF_EACH, taken
 from timm.models.byobnet import ByobNet, ByoModelCfg, _rep_vgg_bcfg
 from timm.models.repvit import RepVit
 from timm.utils import reparameterize_model
@@ -42,7 +43,7 @@ def check_close(ours: torch.Tensor, theirs: torch.Tensor) -> None:
     assert (ours - theirs).abs().max() <= 1e-5 * theirs.abs().max()
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", taken(ONE_OF_EACH, NAMES))
 def test_fused_weights_are_timms(name: str) -> None:
     """The weights are compared, not the logits: deep networks with random weights magnify the last bit of either."""
     theirs = randomise(theirs_of(name)).eval()

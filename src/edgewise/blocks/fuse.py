@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 from typing import Any, Protocol, TypeVar, cast, runtime_checkable
 
 import torch
@@ -56,7 +57,7 @@ def fuse(model: Module) -> Module:
     where it stands right behind its convolution in an `nn.Sequential`, next to a linear layer in one (whose inputs are then taken
     to be (N, C)), or under names such as ``conv`` and ``bn`` in that order.
     """
-    fused = cast(Module, model.fused()) if isinstance(model, Fusable) else copy.deepcopy(model)
+    fused = cast(Module, cast(Fusable, model).fused()) if _is_fusable(model) else copy.deepcopy(model)
     _replace_fusable(fused, {})
     fuse_by_own_methods(fused)
     for module in list(fused.modules()):
@@ -93,14 +94,19 @@ def reparameterize_model(model: Module, inplace: bool = False) -> Module:
     return model
 
 
+def _is_fusable(module: nn.Module) -> bool:
+    """Say whether ``module`` has the method, and no flag or layer of that name."""
+    return isinstance(module, Fusable) and inspect.ismethod(module.fused)
+
+
 def _replace_fusable(module: nn.Module, done: dict[nn.Module, nn.Module]) -> None:
     """Put the fused forms in place below ``module``; a block that is used in two places stays one block."""
     for name, child in module._modules.items():
         if child is None:
             continue
-        if isinstance(child, Fusable):
+        if _is_fusable(child):
             if child not in done:
-                done[child] = child.fused().eval()
+                done[child] = cast(Fusable, child).fused().eval()
             setattr(module, name, done[child])
         else:
             _replace_fusable(child, done)

@@ -34,6 +34,10 @@ app.command(epilog="Example: edgewise profile mobilenetv4_conv_small --device pi
     cost.profile
 )
 app.command(epilog="Example: edgewise ridge 'mobilenetv4_*' repvit_m1_0 --sweep 0:500")(cost.ridge)
+app.command(epilog="Example: edgewise calibrate --runtime onnxruntime --threads 1 --budget 15m")(cost.calibrate)
+app.command("predict-latency", epilog="Example: edgewise predict-latency mobilenetv4_conv_small --runtime onnxruntime")(
+    cost.predict_latency
+)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 Data = Annotated[

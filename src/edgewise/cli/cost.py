@@ -1,4 +1,4 @@
-"""The commands that reason about cost: `profile` and `ridge`."""
+"""The commands that reason about cost: `profile`, `ridge`, `calibrate` and `predict-latency`."""
 
 from __future__ import annotations
 
@@ -75,3 +75,55 @@ def ridge(
     with TerminalListener(notes(), quiet=json) as listener:
         found = ridge_sweep(request, out, listener)
     render_ridge(found, as_json=json)
+
+
+def calibrate(
+    runtime: Annotated[str, typer.Option(help="onnxruntime, openvino, litert or executorch.")] = "onnxruntime",
+    threads: Annotated[int, typer.Option(help="Of one call.")] = 1,
+    budget: Annotated[str, typer.Option(help="Time to spend, as in 15m.")] = "15m",
+    resume: Annotated[Path | None, typer.Option(help="Go on with the calibration in this folder.")] = None,
+    out: Annotated[Path | None, typer.Option(help="New folder; default runs/calibrate, numbered.")] = None,
+    json: Json = False,
+) -> None:
+    """Time small random networks in a runtime on this machine, and fit a latency predictor to them."""
+    from edgewise.cli.progress import TerminalListener
+    from edgewise.cli.render_latency import render_calibration
+    from edgewise.cli.terminal import notes
+    from edgewise.errors import ConfigError
+    from edgewise.pipeline.calibrate_job import calibrate as run
+    from edgewise.pipeline.calibrate_job import open_calibration
+    from edgewise.pipeline.settings import parse_duration
+    from edgewise.records.latency_profile import CalibrationRequest
+
+    if resume is not None and out is not None:
+        raise ConfigError("--resume and --out were both given; a resumed calibration stays in its folder")
+    request = CalibrationRequest(runtime=runtime, threads=threads, budget_s=parse_duration(budget))
+    if resume is not None:
+        request = open_calibration(resume)
+    with TerminalListener(notes(), quiet=json) as listener:
+        profile, path = run(request, resume or out, listener)
+    render_calibration(profile, path, as_json=json)
+
+
+def predict_latency(
+    model: Annotated[
+        str, typer.Argument(help="A name that 'edgewise list' shows, NAME.TAG, your own FILE.yaml, or timm:NAME.")
+    ],
+    profile: Annotated[
+        Path | None, typer.Option(help="A profile.json; by default this machine's of --runtime and --threads.")
+    ] = None,
+    runtime: Annotated[str, typer.Option(help="Whose profile is taken.")] = "onnxruntime",
+    threads: Annotated[int, typer.Option(help="Of one call.")] = 1,
+    img_size: Annotated[int | None, typer.Option("--img-size", "--imgsz", help="Side of the input in pixels.")] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Refuse profiles of other machines or versions, and uncounted operators.")
+    ] = False,
+    layers: Annotated[bool, typer.Option("--layers", help="One row a kernel.")] = False,
+    json: Json = False,
+) -> None:
+    """What one image will take in a calibrated runtime, with an interval; nothing is exported or run."""
+    from edgewise.cli.render_latency import render_predicted
+    from edgewise.pipeline.predict_latency_job import predict_latency as run
+
+    found = run(model, profile=profile, runtime=runtime, threads=threads, img_size=img_size, strict=strict)
+    render_predicted(found, as_json=json, layers=layers)

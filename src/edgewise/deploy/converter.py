@@ -52,6 +52,8 @@ class Converter:
         Raises:
             ExportError: it failed, died or ran out of time; the message ends with its last meaningful line.
         """
+        if self._is_closed:
+            raise ExportError(f"{task} was stopped")
         if self._process is not None and (self._num_jobs >= MAX_JOBS or self._process.poll() is not None):
             self.kill()
         is_fresh = self._process is None

@@ -46,6 +46,8 @@ class Workshop:
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
+        self._shelf = threading.Lock()
+        """Held while a converter is taken or put back, never while one works."""
         self._folder = tempfile.TemporaryDirectory(prefix="edgewise-workshop-")
         self._idle: dict[str, list[Converter]] = defaultdict(list)
         self._all: list[Converter] = []
@@ -99,8 +101,6 @@ class Workshop:
 
     def run(self, job_file: Path, *, format: str, task: str, timeout_s: float) -> None:  # noqa: A002
         """Do a job in a process of its format; see `Converter.run`."""
-        if self._is_closed:
-            raise ExportError(f"{task} was stopped")
         with self._converter(format) as converter:
             converter.run(job_file, task=task, timeout_s=timeout_s)
 
@@ -122,9 +122,10 @@ class Workshop:
 
     def close(self) -> None:
         """End all processes, also those at work, and remove what was saved."""
-        self._is_closed = True
-        for converter in self._all:
-            converter.close()
+        with self._shelf:
+            self._is_closed = True
+            for converter in self._all:
+                converter.close()
         self._folder.cleanup()
 
     def __enter__(self) -> Self:
@@ -135,16 +136,18 @@ class Workshop:
 
     @contextmanager
     def _converter(self, format_: str) -> Iterator[Converter]:
-        idle = self._idle[format_]
-        if idle:
-            converter = idle.pop()
-        else:
-            converter = Converter()
-            self._all.append(converter)
+        with self._shelf:
+            if self._is_closed:
+                raise ExportError("the workshop is closed")
+            idle = self._idle[format_]
+            converter = idle.pop() if idle else Converter()
+            if converter not in self._all:
+                self._all.append(converter)
         try:
             yield converter
         finally:
-            idle.append(converter)
+            with self._shelf:
+                idle.append(converter)
 
     def _turn_to(self, model: nn.Module, weights: str) -> None:
         """Forget what is of another model than ``model`` with these weights."""

@@ -194,3 +194,25 @@ def test_a_unit_cannot_become_another_class_in_place() -> None:
         ConfigError, match=r"a fused RepVGG is a ReparamUnit; use what reparameterize_model\(model\) returns"
     ):
         reparameterize_model(RepVGG(4, 4), inplace=True)
+
+
+class Flagged(nn.Module):
+    """A module of somebody else's, with a flag of the name that our method has."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4))
+        self.fused = True
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.layers(x)
+
+
+@pytest.mark.parametrize("wrap", [nn.Identity(), None])
+def test_a_flag_of_that_name_is_no_method(wrap: nn.Module | None) -> None:
+    model = Flagged() if wrap is None else nn.Sequential(wrap, Flagged())
+    randomise(model).eval()
+    x = torch.randn(2, 3, 8, 8)
+    fused = fuse(model)
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in fused.modules())
+    torch.testing.assert_close(fused(x), model(x))

@@ -1,0 +1,67 @@
+"""From a calibration's samples to a profile: the fit, and what it is worth on networks that it has not seen."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+
+import numpy as np
+
+from edgewise.cost.latency_model import Fit
+from edgewise.records.cost import KernelCost
+from edgewise.records.environment import Environment
+from edgewise.records.latency_profile import LatencyProfile, Sample
+
+FOLDS = 5
+NORMAL_90 = 1.645
+
+
+def profile_of(
+    samples: Sequence[Sample],
+    kernels: Sequence[Sequence[KernelCost]],
+    *,
+    runtime: str,
+    threads: int,
+    fusion: str,
+    reference_kernel: str,
+    environment: Environment,
+) -> LatencyProfile:
+    """Fit the samples, and judge the fit by leaving a fifth of them out five times.
+
+    Args:
+        samples: latencies.
+        kernels: of each sample's network, formed by ``fusion``.
+        runtime: that was timed.
+        threads: of one call.
+        fusion: name of the fusion model.
+        reference_kernel: name of the bench's reference kernel.
+        environment: of the calibration.
+    """
+    reference_ms = statistics.median(sample.reference_ms for sample in samples)
+    latency_us = [1e3 * sample.latency_ms * reference_ms / sample.reference_ms for sample in samples]
+    errors = np.concatenate([_left_out(kernels, latency_us, fold) for fold in range(FOLDS)])
+    fit = Fit(kernels, latency_us)
+    return LatencyProfile(
+        runtime=runtime,
+        threads=threads,
+        fusion=fusion,
+        environment=environment,
+        reference_kernel=reference_kernel,
+        reference_ms=reference_ms,
+        constant_us=float(np.exp(fit.parameters[0])),
+        kernels=fit.models(),
+        covariance=tuple(map(tuple, fit.covariance.tolist())),
+        noise=float(np.quantile(np.abs(errors), 0.9) / NORMAL_90),
+        median_error=float(np.median(np.abs(np.expm1(errors)))),
+        within_10_percent=float((np.abs(np.expm1(errors)) <= 0.1).mean()),
+        samples=tuple(samples),
+    )
+
+
+def _left_out(kernels: Sequence[Sequence[KernelCost]], latency_us: Sequence[float], fold: int) -> np.ndarray:
+    """Return the logarithm of predicted over measured for every fifth network, by a fit to the others."""
+    others = [place for place in range(len(kernels)) if place % FOLDS != fold]
+    held = [place for place in range(len(kernels)) if place % FOLDS == fold]
+    fit = Fit([kernels[place] for place in others], [latency_us[place] for place in others])
+    totals = fit.predicted_us([kernels[place] for place in held])
+    return np.asarray(np.log(totals) - np.log([latency_us[place] for place in held]))

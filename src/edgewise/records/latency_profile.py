@@ -1,0 +1,80 @@
+"""A calibrated latency predictor as data: what each sort of kernel takes in one runtime on one machine, and how sure that is."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from edgewise.records.environment import Environment
+from edgewise.records.record import Record
+
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class CalibrationRequest(Record):
+    """What to calibrate, and how long it may take."""
+
+    runtime: str
+    threads: int = 1
+    budget_s: Annotated[float, Field(allow_inf_nan=False)] = 900.0
+
+
+class KernelModel(Record):
+    """The time of one group of kernels: a roofline, times a smooth function of the sizes.
+
+    ``log(time) = log(overhead + macs / macs_per_us + bytes / bytes_per_us) + terms · weights``, in µs.
+    """
+
+    group: str
+    overhead_us: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    macs_per_us: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    bytes_per_us: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    centre: tuple[Finite, ...]
+    """Of each size in the calibration, which is subtracted."""
+    scale: tuple[Finite, ...]
+    """By which it is divided then."""
+    low: tuple[Finite, ...]
+    high: tuple[Finite, ...]
+    """Smallest and largest size in the calibration, as base-two logarithms."""
+    weights: tuple[Finite, ...]
+    """Of the terms: the sizes, their products, the flags."""
+    num_kernels: int
+    """In the calibration."""
+
+
+class Sample(Record):
+    """One micro-network of a calibration."""
+
+    seed: int
+    latency_ms: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    """At the machine's speed at that moment."""
+    reference_ms: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    """The bench's reference kernel beside it."""
+
+
+class LatencyProfile(Record):
+    """What `edgewise calibrate` finds."""
+
+    version: Literal[1] = 1
+    runtime: str
+    threads: int
+    precision: str = "fp32"
+    fusion: str
+    """Name of the fusion model by which kernels are formed."""
+    environment: Environment
+    reference_kernel: str
+    reference_ms: float
+    """Median of the reference kernel during the calibration: the machine's speed that latencies are told for."""
+    constant_us: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    """Of one call, whatever the network."""
+    kernels: tuple[KernelModel, ...]
+    covariance: tuple[tuple[Finite, ...], ...] = ()
+    """Of all parameters, in the order of the kernel models: what more samples would still change."""
+    noise: Finite
+    """Standard deviation of the logarithm of a latency that the model does not explain."""
+    median_error: Finite
+    """On networks that were left out, as a fraction."""
+    within_10_percent: Finite
+    """Share of networks that were left out whose prediction was within 10 %."""
+    samples: tuple[Sample, ...]

@@ -1,0 +1,146 @@
+"""A latency predictor on networks whose kernels' times are known by construction."""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+
+import numpy as np
+import pytest
+
+from edgewise.blocks.fuse import fuse
+from edgewise.cost.count import count
+from edgewise.cost.latency_features import FLAGS, GROUPS, NAMES, flags_of, group_of, sizes_of
+from edgewise.cost.latency_fit import profile_of
+from edgewise.cost.latency_model import Fit, Predictor
+from edgewise.cost.micro_networks import micro_network
+from edgewise.cost.op_table import KINDS
+from edgewise.records.cost import KernelCost
+from edgewise.records.environment import capture_environment
+from edgewise.records.latency_profile import LatencyProfile, Sample
+
+NUM_FITTED, NUM_JUDGED = 100, 40
+CONSTANT_US = 12.0
+
+
+@cache
+def kernels(seed: int) -> tuple[KernelCost, ...]:
+    network = micro_network(seed)
+    return count(fuse(network.model), network.img_size, fusion="onnxruntime").kernels
+
+
+def time_us(kernel: KernelCost) -> float:
+    """A machine that is slower where few channels are written, and at depthwise windows."""
+    group = group_of(kernel)
+    if group is None:
+        return 0.0
+    rate = {"conv": 60e3, "pointwise": 50e3, "depthwise": 8e3, "linear": 10e3}.get(group, 20e3)
+    outputs = 2 ** sizes_of(kernel)[NAMES.index("outputs")]
+    arithmetic = kernel.macs / (rate * min(1.0, outputs / 64) ** 0.3)
+    return 0.8 + arithmetic + (kernel.read_bytes + kernel.written_bytes + kernel.weight_bytes) / 15e3
+
+
+def latency_us(seed: int) -> float:
+    noise = np.random.default_rng(seed).normal(0, 0.01)
+    return (CONSTANT_US + sum(map(time_us, kernels(seed)))) * math.exp(noise)
+
+
+@pytest.fixture(scope="module")
+def profile() -> LatencyProfile:
+    seeds = range(NUM_FITTED)
+    # half of them while the machine is twice as slow: the reference kernel tells
+    slow = [1.0 + seed % 2 for seed in seeds]
+    samples = [
+        Sample(seed=seed, latency_ms=latency_us(seed) / 1e3 * factor, reference_ms=0.1 * factor)
+        for seed, factor in zip(seeds, slow, strict=True)
+    ]
+    made = profile_of(
+        samples,
+        [kernels(seed) for seed in seeds],
+        runtime="onnxruntime",
+        threads=1,
+        fusion="onnxruntime",
+        reference_kernel="a kernel",
+        environment=capture_environment(),
+    )
+    return LatencyProfile.model_validate_json(made.model_dump_json())
+
+
+def test_networks_that_it_has_not_seen_are_predicted(profile) -> None:
+    predictor = Predictor(profile)
+    speed = profile.reference_ms / 0.1
+    estimates = [predictor.estimate(kernels(seed)) for seed in range(NUM_FITTED, NUM_FITTED + NUM_JUDGED)]
+    truth = [latency_us(seed) / 1e3 * speed for seed in range(NUM_FITTED, NUM_FITTED + NUM_JUDGED)]
+    errors = [abs(each.latency_ms / wanted - 1) for each, wanted in zip(estimates, truth, strict=True)]
+    assert float(np.median(errors)) < 0.06
+    inside = [each.low_ms <= wanted <= each.high_ms for each, wanted in zip(estimates, truth, strict=True)]
+    assert 0.75 <= float(np.mean(inside)) <= 1.0
+    assert profile.median_error < 0.08
+
+
+def test_the_parts_add_up(profile) -> None:
+    estimate = Predictor(profile).estimate(kernels(NUM_FITTED))
+    assert estimate.low_ms < estimate.latency_ms < estimate.high_ms
+    whole = profile.constant_us / 1e3 + sum(estimate.kernels_ms)
+    assert estimate.latency_ms == pytest.approx(whole)
+    assert sum(estimate.by_group_ms.values()) == pytest.approx(sum(estimate.kernels_ms))
+    assert len(estimate.kernels_ms) == len(kernels(NUM_FITTED))
+
+
+def test_derivatives_are_those_of_the_totals() -> None:
+    networks = [kernels(seed) for seed in range(12)]
+    fit = Fit(networks, [latency_us(seed) for seed in range(12)])
+    from edgewise.cost.latency_model import table_of
+
+    prepared = fit._prepared(table_of(networks))
+    totals, slopes = fit._totals(prepared, 12, fit.parameters)
+    rng = np.random.default_rng(0)
+    for at in rng.choice(len(fit.parameters), 40, replace=False):
+        moved = fit.parameters.copy()
+        moved[at] += 1e-5
+        after, _ = fit._totals(prepared, 12, moved)
+        np.testing.assert_allclose((after - totals) / 1e-5, slopes[:, at], rtol=1e-3, atol=1e-3 * totals.max())
+
+
+def test_what_was_not_sampled_is_named(profile) -> None:
+    known = next(each for each in kernels(NUM_FITTED) if each.kind == "pointwise")
+    huge = known.model_copy(
+        update={"module": "far.away", "in_shapes": ((1, 60_000, 7, 7),), "weight_shape": (8, 60_000, 1, 1)}
+    )
+    estimate = Predictor(profile).estimate([known, huge])
+    assert [(each.module, each.kind) for each in estimate.outside] == [("far.away", "pointwise")]
+    assert estimate.outside[0].why.startswith("inputs 6e+04, sampled ")
+    few = profile.model_copy(update={"kernels": profile.kernels[:0], "covariance": ()})
+    (unpriced,) = Predictor(few).estimate([known]).outside
+    assert unpriced.why == "none of its kind was sampled; it is not priced"
+
+
+def test_a_disturbed_sample_bends_little() -> None:
+    seeds = range(NUM_FITTED)
+    networks, clean = [kernels(seed) for seed in seeds], [latency_us(seed) for seed in seeds]
+    disturbed = [latency * (3.0 if seed == 7 else 1.0) for seed, latency in zip(seeds, clean, strict=True)]
+    others = [kernels(seed) for seed in range(100, 130)]
+    ratio = Fit(networks, disturbed).predicted_us(others) / Fit(networks, clean).predicted_us(others)
+    assert float(np.median(np.abs(ratio - 1))) < 0.03
+
+
+def test_it_is_least_sure_of_what_it_has_not_seen() -> None:
+    plain = [seed for seed in range(120) if all(group_of(each) not in ("matmul", "softmax") for each in kernels(seed))]
+    attention = [seed for seed in range(120) if any(group_of(each) == "matmul" for each in kernels(seed))]
+    few = [*plain[:50], attention[0]]
+    fit = Fit([kernels(seed) for seed in few], [latency_us(seed) for seed in few])
+    unsure = fit.doubts([kernels(seed) for seed in attention[1:6]])
+    sure = fit.doubts([kernels(seed) for seed in plain[50:60]])
+    assert float(np.median(unsure)) > float(np.median(sure))
+
+
+def test_every_kind_that_costs_has_a_group() -> None:
+    assert {kind for kind in KINDS.values() if kind not in ("view", "constant", "check")} <= GROUPS.keys()
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_sizes_are_numbers(seed: int) -> None:
+    for kernel in kernels(seed):
+        assert len(sizes_of(kernel)) == len(NAMES)
+        assert all(math.isfinite(size) and size >= 0 for size in sizes_of(kernel))
+        assert len(flags_of(kernel)) == len(FLAGS)
