@@ -328,6 +328,11 @@ class Predictor:
         self._scalings = {each.group: Scaling.of_model(each) for each in profile.kernels}
         self._covariance = np.array(profile.covariance) if profile.covariance else None
 
+    @property
+    def fusion(self) -> str:
+        """Return the name of the fusion model that kernels have to be formed by."""
+        return self._profile.fusion
+
     def estimate(self, kernels: Sequence[KernelCost]) -> LatencyEstimate:
         """Price ``kernels``, formed by the profile's fusion model."""
         constant_us = self._profile.constant_us

@@ -16,6 +16,7 @@ from edgewise.models.resolve import resolve
 from edgewise.pipeline.choose import Budget, choose, matching, with_weights
 from edgewise.pipeline.datasets import absolute, open_named
 from edgewise.pipeline.deployment import export_all, measure_all
+from edgewise.pipeline.forecast import forecast_for
 from edgewise.pipeline.forms import formats_to_deploy, forms_of
 from edgewise.pipeline.listener import JobListener
 from edgewise.pipeline.reporting import write_run_report
@@ -158,10 +159,10 @@ def deploy_run(folder: RunFolder, job: Job, dataset: Dataset, listener: JobListe
 def _choice(request: FitRequest, dataset: Dataset, listener: JobListener) -> Choice | None:
     if request.max_ms is None:
         return None
-    listener.on_stage(
-        f"Measuring candidates in {request.runtime}, {request.threads} thread(s), for {request.max_ms:g} ms"
-    )
-    choice = choose(_budget(request, len(dataset.labels)), listener)
+    forecast = forecast_for(request.runtime, request.threads)
+    how = "Predicting candidates' latencies, and measuring the best ones," if forecast else "Measuring candidates"
+    listener.on_stage(f"{how} in {request.runtime}, {request.threads} thread(s), for {request.max_ms:g} ms")
+    choice = choose(_budget(request, len(dataset.labels)), listener, forecast=forecast)
     listener.on_result(choice.reason)
     return choice
 

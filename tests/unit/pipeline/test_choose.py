@@ -6,6 +6,7 @@ import math
 
 import pytest
 
+from edgewise.bench.cache import LatencyCache
 from edgewise.errors import BudgetError, ConfigError, UnknownNameError
 from edgewise.models.catalogue import CANDIDATES, find
 from edgewise.pipeline import choose as module
@@ -27,6 +28,13 @@ class Clock:
     def __call__(self, spec, img_size, *, runtime, threads, workshop) -> float:
         self.asked.append(spec.name)
         return find(spec.name).macs / 1e8
+
+
+class Forgetful(LatencyCache):
+    """Remembers nothing."""
+
+    def get(self, key) -> None:
+        return None
 
 
 class Ear(JobListener):
@@ -148,3 +156,40 @@ def test_fit_measures_the_candidates_that_were_asked_for(tmp_path) -> None:
             ConfigError, match=r"candidates for a latency budget: they go with max_ms, and without model"
         ):
             fit(FitRequest(data="x", project=tmp_path, **wrong), Ear())
+
+
+class Foretold:
+    """Forecasts what `Clock` takes, up to a factor that the name decides."""
+
+    def __init__(self, off_by: float) -> None:
+        self.off_by = off_by
+
+    def latency_ms(self, spec, img_size) -> tuple[float, float]:
+        factor = 1 + self.off_by * math.cos(sum(map(ord, spec.name)))
+        latency_ms = find(spec.name).macs / 1e8 * factor
+        return latency_ms, latency_ms * 0.9
+
+
+@pytest.mark.parametrize("off_by", [0.0, 0.15])
+def test_a_forecast_changes_the_work_and_not_the_choice(clock, off_by) -> None:
+    names = matching("mobilenetv[1-4]*,repvit_*")
+    macs = sorted(find(name).macs for name in names)
+    asked = 0
+    for step in range(20):
+        max_ms = 1.02 * macs[(step + 1) * (len(macs) - 1) // 20] / 1e8
+        wanted = choose(_budget(max_ms, models=names), JobListener(), Forgetful())
+        clock.asked.clear()
+        found = choose(_budget(max_ms, models=names), JobListener(), Forgetful(), Foretold(off_by))
+        asked += len(clock.asked)
+        chosen = [[each.name for each in choice.candidates if each.chosen] for choice in (wanted, found)]
+        assert chosen[0] == chosen[1]
+        assert [each.name for each in found.candidates] == [each.name for each in wanted.candidates]
+        assert "had to be measured, the calibration ruled the others out" in found.reason
+    assert asked <= 20 * len(names) / 5
+
+
+def test_a_forecast_that_rules_everything_out_is_not_believed(clock) -> None:
+    """The one that it calls fastest is measured, and named where it is too slow."""
+    with pytest.raises(BudgetError, match=rf"the fastest is {BY_MACS[0]} with 1\.\d+ ms: allow"):
+        choose(_budget(0.01), JobListener(), Forgetful(), Foretold(0.0))
+    assert clock.asked == [BY_MACS[0]]

@@ -1,0 +1,48 @@
+"""Latencies of networks from this machine's calibration, where there is a valid one: what needs no measuring is not measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from edgewise.blocks.fuse import fuse
+from edgewise.cost.count import count
+from edgewise.cost.latency_model import Predictor
+from edgewise.errors import InputError
+from edgewise.models.build import build
+from edgewise.pipeline.predict_latency_job import differences, load_profile
+from edgewise.spec.model import ModelSpec
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """Prices networks; nothing is exported or run."""
+
+    predictor: Predictor
+
+    def latency_ms(self, spec: ModelSpec, img_size: int) -> tuple[float, float]:
+        """Return the predicted latency of one image in ms, and the lower end of its 90 % interval.
+
+        Both are 0 for a network of which a part is not priced: it has to be measured.
+
+        Args:
+            spec: of the network, built without memory.
+            img_size: side of the input in pixels.
+        """
+        with torch.device("meta"):
+            model = fuse(build(spec).eval())
+        report = count(model, img_size, fusion=self.predictor.fusion)
+        estimate = self.predictor.estimate(report.kernels)
+        if not report.complete or any("not priced" in each.why for each in estimate.outside):
+            return 0.0, 0.0
+        return estimate.latency_ms, estimate.low_ms
+
+
+def forecast_for(runtime: str, threads: int) -> Forecast | None:
+    """Return what prices networks in ``runtime`` here; None where it was not calibrated on this machine and in this version."""
+    try:
+        profile = load_profile(None, runtime, threads)
+    except InputError:
+        return None
+    return Forecast(Predictor(profile)) if not differences(profile) else None
