@@ -139,7 +139,7 @@ def uib_network(seed: int) -> ModelSpec:
         stem=ConvSpec(out_chs=width(24), kernel=3, stride=2),
         stages=tuple(stages),
         head=ConvHeadSpec(hidden_chs=rng.choice([640, 960, 1280])),
-        act=rng.choice(["relu", "relu6", "hswish"]),
+        act=rng.choice(["relu", "relu6", "hard_swish"]),
     )
 
 

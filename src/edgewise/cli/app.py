@@ -30,6 +30,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(device)
+app.add_typer(cost.latency_table)
 app.command(epilog="Example: edgewise profile mobilenetv4_conv_small --device pixel6_cpu_big --precision int8")(
     cost.profile
 )

@@ -1,4 +1,4 @@
-"""The commands that reason about cost: `profile`, `ridge`, `calibrate` and `predict-latency`."""
+"""The commands that reason about cost: `profile`, `ridge`, `calibrate`, `predict-latency` and `latency-table`."""
 
 from __future__ import annotations
 
@@ -127,3 +127,37 @@ def predict_latency(
 
     found = run(model, profile=profile, runtime=runtime, threads=threads, img_size=img_size, strict=strict)
     render_predicted(found, as_json=json, layers=layers)
+
+
+latency_table = typer.Typer(
+    name="latency-table", help="What each choice of a search space costs in time on this machine.", no_args_is_help=True
+)
+
+
+@latency_table.command(epilog="Example: edgewise latency-table build mobilenetv4_conv_small --runtime onnxruntime")
+def build(
+    space: Annotated[
+        str,
+        typer.Argument(
+            help="A FILE.yaml with base and choices, or a model's name: both depthwise layers of each of its blocks."
+        ),
+    ],
+    runtime: Annotated[str, typer.Option(help="As in onnxruntime.")] = "onnxruntime",
+    threads: Annotated[int, typer.Option(help="Of one call.")] = 1,
+    networks: Annotated[int, typer.Option(help="Random networks of the space to measure.")] = 120,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="A new folder, or an earlier one to go on in; default runs/latency_table, numbered."),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Measure random networks of a space, fit what each option costs, and say how well the sums hold."""
+    from edgewise.cli.progress import TerminalListener
+    from edgewise.cli.render_latency import render_table
+    from edgewise.cli.terminal import notes
+    from edgewise.pipeline.latency_table_job import TableRequest, build_table
+
+    request = TableRequest(space=space, runtime=runtime, threads=threads, networks=networks)
+    with TerminalListener(notes(), quiet=json) as listener:
+        table, path = build_table(request, out, listener)
+    render_table(table, path, as_json=json)

@@ -1,4 +1,4 @@
-"""A calibration and a predicted latency, as text or JSON."""
+"""A calibration, a predicted latency and a table of choices, as text or JSON."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from edgewise.report.formatting import format_ms, format_percent
 if TYPE_CHECKING:
     from edgewise.pipeline.predict_latency_job import PredictedLatency
     from edgewise.records.latency_profile import LatencyProfile
+    from edgewise.records.latency_table import LatencyTable
 
 MAX_OUTSIDE = 8
 
@@ -87,3 +88,25 @@ def render_predicted(predicted: PredictedLatency, *, as_json: bool, layers: bool
         notes().print(f"outside the calibration: {each.module} ({each.kind}): {each.why}", style="yellow", markup=False)
     if len(estimate.outside) > MAX_OUTSIDE:
         notes().print(f"and {len(estimate.outside) - MAX_OUTSIDE} more", style="yellow", markup=False)
+
+
+def render_table(table: LatencyTable, path: Path, *, as_json: bool) -> None:
+    """Show what each decision costs at least and at most, and how well the sums hold."""
+    if as_json:
+        print_json(table.model_dump(mode="json", exclude={"networks"}) | {"path": str(path)})
+        return
+    rows = new_table("choice", "options>", "fastest, ms>", "slowest, ms>", "apart, ms>")
+    for each in table.decisions:
+        low, high = min(each.cost_ms), max(each.cost_ms)
+        rows.add_row(plain(each.path), str(len(each.options)), f"{low:+.3f}", f"{high:+.3f}", f"{high - low:.3f}")
+    out = console()
+    out.print(rows)
+    start = "predicted costs" if table.prior == "predicted" else "nothing: this machine is not calibrated for it"
+    out.print(
+        f"[bold]{plain(table.space)}[/] in {table.runtime}, {table.threads} thread{'s' if table.threads > 1 else ''}: "
+        f"{format_ms(table.min_ms)} to {format_ms(table.max_ms)}; {len(table.networks)} networks measured, the fit started from "
+        f"{start}; on those left out of it, the sum is off by {format_percent(table.median_error)} in the median, "
+        f"{format_percent(table.error_95th_percentile)} at the 95th percentile",
+        soft_wrap=True,
+    )
+    notes().print(f"table: {path}", style="dim", markup=False, soft_wrap=True)

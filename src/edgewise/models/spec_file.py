@@ -45,7 +45,7 @@ def read_spec_file(path: str | Path) -> ModelSpec:
             names the file, the place in it, what was given and what is accepted.
     """
     where = shown(path)
-    fields = _fields(Path(path), where)
+    fields = read_fields(Path(path), where)
     fields.setdefault("name", re.sub(r"[^A-Za-z0-9._-]", "_", Path(path).stem))
     if "base" in fields:
         fields = _on_base(fields, where)
@@ -56,7 +56,12 @@ def read_spec_file(path: str | Path) -> ModelSpec:
     return spec
 
 
-def _fields(path: Path, where: str) -> dict[str, Any]:
+def read_fields(path: Path, where: str) -> dict[str, Any]:
+    """Return the fields that a YAML or JSON file holds.
+
+    Raises:
+        SpecError: it cannot be read, is too large, or holds something else; the message starts with ``where``.
+    """
     try:
         with os.fdopen(open_regular(path), "rb") as file:
             content = file.read(MAX_BYTES + 1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -12,24 +11,23 @@ from pathlib import Path
 from typing import Final
 
 from pydantic import ValidationError
+from torch import nn
 
 from edgewise.bench import reference
 from edgewise.bench.limits import check_threads
-from edgewise.bench.one_after_another import File, time_files
 from edgewise.blocks.fuse import fuse
 from edgewise.cost.count import count
 from edgewise.cost.latency_fit import profile_of
 from edgewise.cost.latency_model import Fit
 from edgewise.cost.micro_networks import micro_network
 from edgewise.data.cache import cache_folder
-from edgewise.deploy.export import export
 from edgewise.deploy.runtimes.registry import get_runtime
 from edgewise.deploy.workshop import Workshop
-from edgewise.errors import ConfigError, EdgewiseError, ExportError, InputError, Interrupted, OutputError, shown
+from edgewise.errors import ConfigError, ExportError, InputError, Interrupted, OutputError, shown
 from edgewise.pipeline.listener import JobListener
-from edgewise.records.artifact import Preprocessing
+from edgewise.pipeline.network_timer import NetworkTimer
 from edgewise.records.cost import KernelCost
-from edgewise.records.environment import capture_environment, usable_cores
+from edgewise.records.environment import capture_environment
 from edgewise.records.files import write_atomically
 from edgewise.records.latency_profile import CalibrationRequest, LatencyProfile, Sample
 from edgewise.train.run_folder import new_run_folder
@@ -127,6 +125,11 @@ def profile_path(runtime: str, threads: int) -> Path:
     return cache_folder() / "latency_profiles" / f"{runtime}-{threads}.json"
 
 
+def _made(seed: int) -> tuple[nn.Module, int]:
+    network = micro_network(seed)
+    return network.model, network.img_size
+
+
 class _Calibration:
     def __init__(self, request: CalibrationRequest, folder: Path, listener: JobListener) -> None:
         self._request, self._folder, self._listener = request, folder, listener
@@ -140,10 +143,11 @@ class _Calibration:
         if self.known.samples:
             self._listener.on_message(f"{len(self.known.samples)} networks are timed already")
         with Workshop() as workshop:
+            timer = NetworkTimer(self._request.runtime, self._request.threads, workshop, self._listener)
             while self.known.spent_s < budget_s:
                 self._listener.on_progress(round(self.known.spent_s), round(budget_s))
                 begun = time.monotonic()
-                timed = self._time(self._drawn(), workshop)
+                timed = self._time(self._drawn(), timer)
                 self.known.spent_s += time.monotonic() - begun
                 self._keep(timed)
             self._listener.on_progress(round(budget_s), round(budget_s))
@@ -191,38 +195,15 @@ class _Calibration:
         return count(fuse(network.model), network.img_size, fusion=self._fusion).kernels
 
     def _time(
-        self, drawn: Sequence[tuple[int, tuple[KernelCost, ...]]], workshop: Workshop
+        self, drawn: Sequence[tuple[int, tuple[KernelCost, ...]]], timer: NetworkTimer
     ) -> list[tuple[Sample, tuple[KernelCost, ...]]]:
-        """Export ``drawn`` beside each other, then time them one after the other."""
-        with tempfile.TemporaryDirectory(prefix="edgewise-") as temporary:
-            tasks = [partial(self._exported, seed, Path(temporary), workshop) for seed, _ in drawn]
-            files = dict(workshop.beside_each_other(tasks, usable_cores() + 1))
-            made = [(each, file) for place, each in enumerate(drawn) if (file := files[place]) is not None]
-            times = time_files([file for _, file in made], self._request.runtime, self._request.threads)
-            return [
-                (Sample(seed=seed, latency_ms=taken.latency_ms, reference_ms=taken.reference_ms), kernels)
-                for ((seed, kernels), _), taken in zip(made, times, strict=True)
-                if taken is not None
-            ]
-
-    def _exported(self, seed: int, folder: Path, workshop: Workshop) -> File | None:
-        """Return the file of a network; None where the format has no counterpart for one of its operators."""
-        network = micro_network(seed)
-        out_dir = folder / str(seed)
-        try:
-            artifact = export(
-                network.model,
-                out_dir,
-                format=get_runtime(self._request.runtime).formats[0],
-                preprocessing=Preprocessing(img_size=network.img_size),
-                model_name=f"micro_{seed}",
-                verify=False,
-                workshop=workshop,
-            )
-        except EdgewiseError as error:
-            self._listener.on_message(f"micro-network {seed} is left out: {error}")
-            return None
-        return File(path=out_dir / artifact.files[0], input_shape=(1, *map(int, artifact.input.shape[1:])))
+        """Export and time ``drawn``."""
+        times = timer.times([(f"micro_{seed}", partial(_made, seed)) for seed, _ in drawn])
+        return [
+            (Sample(seed=seed, latency_ms=taken.latency_ms, reference_ms=taken.reference_ms), kernels)
+            for (seed, kernels), taken in zip(drawn, times, strict=True)
+            if taken is not None
+        ]
 
     def _keep(self, timed: Sequence[tuple[Sample, tuple[KernelCost, ...]]]) -> None:
         """Remember a batch, on disk too."""

@@ -14,6 +14,7 @@ from edgewise.errors import ConfigError, ExportError, InputError, Interrupted, U
 from edgewise.pipeline import calibrate_job as module
 from edgewise.pipeline.calibrate_job import calibrate, open_calibration
 from edgewise.pipeline.listener import JobListener
+from edgewise.pipeline.network_timer import NetworkTimer
 from edgewise.pipeline.predict_latency_job import predict_latency
 from edgewise.records.latency_profile import CalibrationRequest, LatencyProfile, Sample
 
@@ -41,7 +42,7 @@ def clockless(monkeypatch, tmp_path):
     monkeypatch.setattr(module.time, "monotonic", lambda: next(ticks))
     batches: list[list[int]] = []
 
-    def timed(self, drawn, workshop):
+    def timed(self, drawn, timer):
         batches.append([seed for seed, _ in drawn])
         found = []
         for seed, kernels in drawn:
@@ -83,10 +84,10 @@ def test_what_was_interrupted_goes_on_as_if_it_had_not_been(clockless, monkeypat
     whole, _ = calibrate(request(), Path("whole"), LISTENER)
     time = module._Calibration._time
 
-    def interrupted(self, drawn, workshop):
+    def interrupted(self, drawn, timer):
         if len(self.known.samples) == 48:
             raise KeyboardInterrupt
-        return time(self, drawn, workshop)
+        return time(self, drawn, timer)
 
     monkeypatch.setattr(module._Calibration, "_time", interrupted)
     with pytest.raises(Interrupted, match=r"48 networks are kept; go on with: edgewise calibrate --resume 'cut'"):
@@ -102,7 +103,8 @@ def test_networks_are_exported_and_timed(monkeypatch, tmp_path) -> None:
     monkeypatch.chdir(tmp_path)
     job = module._Calibration(request(), tmp_path / "run", Ear())
     with Workshop() as workshop:
-        timed = job._time([(seed, job._kernels(seed)) for seed in (1, 2)], workshop)
+        timer = NetworkTimer("onnxruntime", 1, workshop, Ear())
+        timed = job._time([(seed, job._kernels(seed)) for seed in (1, 2)], timer)
     assert [sample.seed for sample, _ in timed] == [1, 2]
     assert all(0 < sample.latency_ms < 1000 for sample, _ in timed)
 
