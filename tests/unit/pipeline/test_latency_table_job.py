@@ -60,7 +60,7 @@ def test_a_table_says_what_networks_take(clockless, capsys) -> None:
     space = module.find_space("space.yaml")
     for genotype in ((0, 0, 0, 0), (1, 2, 1, 2), (0, 1, 1, 1)):
         model, side = module._made(space, genotype)
-        assert table.latency_ms(genotype) == pytest.approx(count(model, side).macs / 1e7, rel=0.02)
+        assert table.latency_ms(genotype) == pytest.approx(count(model, side).macs / 1e7, rel=0.05)
     assert table.fastest == (0, 0, 0, 0)
     assert table.slowest == (1, 2, 1, 2)
     assert table.min_ms == pytest.approx(table.latency_ms(table.fastest))

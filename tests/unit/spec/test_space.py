@@ -90,10 +90,10 @@ def test_a_space_from_a_file(tmp_path) -> None:
     assert (found.name, found.num_networks) == ("mobilenetv4_conv_small_space", 4)
     for text, why in (
         ("choices: {act: [relu, hard_swish]}\n", "base is missing"),
-        ("base: mobilenetv4_conv_small\nchoices: 3\n", "choices is 3; must be options by path"),
+        ("base: mobilenetv4_conv_small\nchoices: 3\n", "choices is '3'; must be options by path"),
         ("base: mobilenetv4_conv_small\nchoices: {act: relu}\n", "choices: 'act' is 'relu'; must be a list of options"),
         ("base: mobilenetv4_conv_small\nchoice: {}\n", "unknown field 'choice'; accepted: base, name, choices"),
-        ("base: mobilenetv4_conv_small\nname: 3\nchoices: {act: [relu, hard_swish]}\n", "name is 3; must be text"),
+        ("base: mobilenetv4_conv_small\nname: 3\nchoices: {act: [relu, hard_swish]}\n", "name is '3'; must be text"),
     ):
         path.write_text(text)
         with pytest.raises(SpecError, match=why) as raised:
