@@ -7,7 +7,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SOURCES := src tests benchmarks scripts
 PYTEST_ARGS ?=
-ALONE := tests/unit/bench tests/unit/cli tests/unit/data tests/unit/pipeline tests/unit/train tests/e2e
+ALONE := tests/unit/bench tests/unit/train
+BY_FILE := tests/unit/cli tests/unit/data tests/unit/pipeline tests/e2e
 DATA ?=
 TRASHNET_ARGS ?= --max-ms 2 --img-size 128 --time-budget 20m
 CIFAR_ARGS ?= --model mobilenetv4_conv_small --width-mult 0.5 --img-size 32 --time-budget 10m
@@ -35,8 +36,9 @@ quickstart: $(STAMP) ## train, export, verify, measure and report a small model 
 
 test: $(STAMP) ## run all tests
 	@scripts/install_test_packages.sh || true
-	@# what only computes shares the cores; what holds a clock or kills processes has them to itself
-	@$(BIN)/python -m pytest -n 2 --dist worksteal tests $(ALONE:%=--ignore=%) $(PYTEST_ARGS)
+	@# what only computes shares the cores; the tests of one file share trained runs; what holds a clock has the cores to itself
+	@$(BIN)/python -m pytest -n 2 --dist worksteal tests $(ALONE:%=--ignore=%) $(BY_FILE:%=--ignore=%) $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile $(BY_FILE) $(PYTEST_ARGS)
 	@$(BIN)/python -m pytest $(ALONE) $(PYTEST_ARGS)
 
 test-zoo: $(STAMP) ## the tests of every model, of which `make test` takes one of each structure; about 15 minutes

@@ -130,7 +130,10 @@ def predict_latency(
 
 
 latency_table = typer.Typer(
-    name="latency-table", help="What each choice of a search space costs in time on this machine.", no_args_is_help=True
+    name="latency-table",
+    help="What each choice of a search space costs in time on this machine.",
+    epilog="Example: edgewise latency-table build mobilenetv4_conv_small --runtime onnxruntime",
+    no_args_is_help=True,
 )
 
 

@@ -116,9 +116,11 @@ class _Bench:
             yield group
 
     def _measure_set(self, slots: Sequence[Slot], folder: Path) -> None:
-        hopeful = [slot for slot in slots if not self._is_hopeless(slot)]
-        self._files.export(hopeful, folder)
-        made = [each for slot in hopeful if (each := self._made(slot, folder)) is not None]
+        made: list[Made] = []
+        for owner in dict.fromkeys(slot.owner for slot in slots):
+            hopeful = [slot for slot in slots if slot.owner == owner and not self._is_hopeless(slot)]
+            self._files.export(hopeful, folder)
+            made += [each for slot in hopeful if (each := self._made(slot, folder)) is not None]
         if not made:
             return
         self._listener.on_stage(f"Timing {len(made)} case{'s in turns' if len(made) > 1 else ''}")

@@ -18,6 +18,9 @@ NAMES = sorted(COMMAND.commands)  # type: ignore[attr-defined]
 EXPECTED = {
     "profile",
     "ridge",
+    "calibrate",
+    "predict-latency",
+    "latency-table",
     "quickstart",
     "fit",
     "list",
