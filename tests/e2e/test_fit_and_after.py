@@ -286,3 +286,15 @@ def test_key_values_short_runs_and_numbered_names(fitted, cli, tmp_path) -> None
     assert second.err == ""
     assert sorted(each.name for each in (tmp_path / "runs").iterdir()) == ["train", "train2"]
     assert f"Report: {tmp_path / 'runs' / 'train2' / 'report.html'}" in second.out
+
+
+def test_compare_two_runtimes(cli, fitted) -> None:
+    found = cli("compare", fitted.run, "--runtime", "onnxruntime,torch", "--json")
+    assert found.code == 0, found.err
+    answer = found.json()
+    assert [each["runtime"] for each in answer["measurements"]] == ["onnxruntime", "torch"]
+    assert answer["outcome"] in ("slower", "not comparable")
+    assert answer["ratio"] > 1, "torch is never the faster one on so small a network"
+    assert answer["basis"] == "interleaved"
+    assert "(torch)" in answer["text"]
+    assert "(onnxruntime)" in answer["text"]

@@ -50,7 +50,8 @@ def profile_of(
         reference_ms=reference_ms,
         constant_us=float(np.exp(fit.parameters[0])),
         kernels=fit.models(),
-        covariance=tuple(map(tuple, fit.covariance.tolist())),
+        # a third of the file; four digits say all that is known of a doubt
+        covariance=tuple(tuple(float(f"{each:.4g}") for each in row) for row in fit.covariance.tolist()),
         noise=float(np.quantile(np.abs(errors), 0.9) / NORMAL_90),
         median_error=float(np.median(np.abs(np.expm1(errors)))),
         within_10_percent=float((np.abs(np.expm1(errors)) <= 0.1).mean()),
