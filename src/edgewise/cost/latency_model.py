@@ -257,11 +257,17 @@ class Fit:
         return loss if math.isfinite(loss) else math.inf
 
     def doubts(self, networks: Sequence[Sequence[KernelCost]]) -> Matrix:
-        """Return the standard deviation of the logarithm of each network's prediction that is due to the parameters."""
+        """Return the standard deviation of the logarithm of each network's prediction that is due to the parameters.
+
+        It is infinite where a network has kernels of a group that was not met.
+        """
         table = table_of(networks)
         totals, slopes = self._totals(self._prepared(table), table.num_networks, self.parameters)
         rows = slopes / totals[:, None]
-        return np.asarray(np.sqrt(np.einsum("np,pq,nq->n", rows, self.covariance, rows, optimize=True)))
+        doubts = np.sqrt(np.einsum("np,pq,nq->n", rows, self.covariance, rows, optimize=True))
+        for group in table.network.keys() - set(self.groups):
+            doubts[table.network[group]] = math.inf
+        return np.asarray(doubts)
 
     def models(self) -> tuple[KernelModel, ...]:
         """Return what was fitted, for a profile."""

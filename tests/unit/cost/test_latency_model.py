@@ -132,6 +132,8 @@ def test_it_is_least_sure_of_what_it_has_not_seen() -> None:
     unsure = fit.doubts([kernels(seed) for seed in attention[1:6]])
     sure = fit.doubts([kernels(seed) for seed in plain[50:60]])
     assert float(np.median(unsure)) > float(np.median(sure))
+    blind = Fit([kernels(seed) for seed in plain[:50]], [latency_us(seed) for seed in plain[:50]])
+    assert np.isinf(blind.doubts([kernels(attention[0])])).all()
 
 
 def test_every_kind_that_costs_has_a_group() -> None:
