@@ -11,39 +11,58 @@ from numpy.typing import NDArray
 
 from edgewise.records.cost import KernelCost, OpKind
 
-GROUPS: Final[dict[OpKind, str]] = {
-    "conv": "conv",
-    "pointwise": "pointwise",
-    "depthwise": "depthwise",
-    "grouped": "grouped",
-    "linear": "linear",
-    "matmul": "matmul",
-    "attention": "matmul",
-    "norm": "norm",
-    "softmax": "softmax",
-    "activation": "activation",
-    "elementwise": "elementwise",
-    "pool": "reduce",
-    "reduce": "reduce",
-    "resize": "resize",
-    "move": "move",
-    "copy": "move",
-    "turn": "move",
-    "cut": "move",
-}
-"""Kinds whose kernels are priced by one function; those that do nothing are not among them."""
+KINDS: Final[frozenset[OpKind]] = frozenset(
+    {
+        "conv",
+        "pointwise",
+        "depthwise",
+        "grouped",
+        "linear",
+        "matmul",
+        "attention",
+        "norm",
+        "softmax",
+        "activation",
+        "elementwise",
+        "pool",
+        "reduce",
+        "resize",
+        "move",
+        "copy",
+        "turn",
+        "cut",
+    }
+)
+"""Kinds of kernels that take time."""
+BY_FUNCTION: Final[frozenset[OpKind]] = frozenset({"activation", "elementwise"})
+"""Kinds of which each operator has a kernel of its own: GELU takes several times as long as a ReLU."""
+BY_BLOCK: Final[frozenset[OpKind]] = frozenset({"depthwise", "grouped"})
+"""Kinds that engines with blocked layouts compute another way where channels do not fill the blocks."""
 NAMES: Final = ("inputs", "outputs", "map", "window", "macs", "weights", "moved")
 """Of the sizes: channels read and written, elements of the map or tokens, elements of the window, MACs, bytes of weights, bytes moved."""
-FLAGS: Final = ("strided", "ragged inputs", "ragged outputs", "tiny inputs", "extra functions")
-"""Whether it strides; whether channels are no multiple of 16, read and written; fewer than 8 read; operators joined to it besides one."""
-RAGGED: Final = 16
+BLOCKS: Final = (16, 8)
+"""Channels of a block in memory: of AVX-512 or NEON's widest kernels, and of AVX2."""
+FLAGS: Final = (
+    "strided",
+    *(f"{side} beside blocks of {block}" for block in BLOCKS for side in ("inputs", "outputs")),
+    "tiny inputs",
+    "extra functions",
+)
+"""Whether it strides; whether channels are no multiple of 16 or 8, read and written; whether fewer than 8 are read; how many operators are
+joined to it."""
 
 Matrix = NDArray[np.float64]
 
 
 def group_of(kernel: KernelCost) -> str | None:
-    """Return the group of ``kernel``; None for one that costs nothing."""
-    return GROUPS.get(kernel.kind)
+    """Return the group of ``kernel``, whose times one function gives; None for one that costs nothing."""
+    if kernel.kind not in KINDS:
+        return None
+    if kernel.kind in BY_FUNCTION and kernel.ops:
+        return kernel.ops[0].partition("_")[2].rstrip("_")
+    if kernel.kind in BY_BLOCK and _shape(kernel)[0] % BLOCKS[0]:
+        return f"{kernel.kind}, beside blocks of {BLOCKS[0]}"
+    return "matmul" if kernel.kind == "attention" else kernel.kind
 
 
 def sizes_of(kernel: KernelCost) -> tuple[float, ...]:
@@ -59,9 +78,8 @@ def flags_of(kernel: KernelCost) -> tuple[float, ...]:
     inputs, outputs, _, _ = _shape(kernel)
     return (
         float(any(step > 1 for step in kernel.stride)),
-        float(inputs % RAGGED != 0),
-        float(outputs % RAGGED != 0),
-        float(inputs < 8),
+        *(float(chs % block != 0) for block in BLOCKS for chs in (inputs, outputs)),
+        float(inputs < BLOCKS[-1]),
         float(min(3, max(0, len(kernel.ops) - 1))),
     )
 

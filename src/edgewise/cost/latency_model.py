@@ -40,7 +40,7 @@ NUM_TERMS: Final = len(NAMES) + len(PRODUCTS) + len(FLAGS)
 PRIOR_ROOF: Final = (math.log(1.0), math.log(1 / 20_000), math.log(1 / 10_000))
 """1 µs a kernel, 20 GMAC/s, 10 GB/s: where a group with few kernels stays."""
 SPREAD_ROOF: Final = 2.0
-SPREAD_TERM: Final = 0.3
+SPREAD_TERM: Final = 0.1
 """Standard deviations of the parameters' prior; sizes are scaled to one."""
 WIDTH: Final = NUM_ROOF + NUM_TERMS
 """Parameters of a group."""

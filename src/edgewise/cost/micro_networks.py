@@ -24,6 +24,9 @@ from edgewise.blocks.squeeze_excite import SqueezeExcite
 SIDES: Final = (64, 96, 112, 128, 160, 192, 224, 256, 288, 320, 384)
 """Of the input, in pixels."""
 MAX_BLOCKS: Final = 5
+DEEP: Final = (8, 16)
+"""Blocks of the deep networks: in them weights and maps come from farther away than in small ones, as in whole networks."""
+SHARE_DEEP: Final = 0.3
 MACS: Final = (1e6, 1.5e9)
 """A network below is timed too coarsely, one above takes too long."""
 ACTIVATIONS: Final[dict[str, Callable[[], nn.Module]]] = {
@@ -61,7 +64,8 @@ class _Network(nn.Module):
 
     def __init__(self, rng: random.Random, side: int) -> None:
         super().__init__()
-        stride = rng.choice([2, 2, 4, 8, 16, 32])
+        is_deep = rng.random() < SHARE_DEEP
+        stride = rng.choice([2, 2, 4] if is_deep else [2, 2, 4, 8, 16, 32])
         height = side // stride
         # wide maps are small ones, as in every published network; a factor of three either way
         typical = 16 * stride**0.8 * 2 ** rng.uniform(-1.0, 1.6)
@@ -76,7 +80,8 @@ class _Network(nn.Module):
         self.macs: float = 3 * kernel**2 * width * height**2
         blocks: list[nn.Module] = []
         kinds = rng.choices(list(BLOCKS), weights=[weight for _, weight in BLOCKS.values()], k=rng.randint(1, 2))
-        for _ in range(rng.randint(1, MAX_BLOCKS)):
+        num_blocks = rng.randint(*DEEP) if is_deep else rng.randint(1, MAX_BLOCKS)
+        for _ in range(num_blocks):
             make = BLOCKS[rng.choice(kinds)][0]
             place = _Place(rng, width, height, act)
             block = make(place)

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from edgewise.blocks.fuse import fuse
+from edgewise.cost import op_table
 from edgewise.cost.count import count
-from edgewise.cost.latency_features import FLAGS, GROUPS, NAMES, flags_of, group_of, sizes_of
+from edgewise.cost.latency_features import FLAGS, KINDS, NAMES, flags_of, group_of, sizes_of
 from edgewise.cost.latency_fit import profile_of
 from edgewise.cost.latency_model import Fit, Predictor
 from edgewise.cost.micro_networks import micro_network
-from edgewise.cost.op_table import KINDS
 from edgewise.records.cost import KernelCost
 from edgewise.records.environment import capture_environment
 from edgewise.records.latency_profile import LatencyProfile, Sample
@@ -137,7 +137,7 @@ def test_it_is_least_sure_of_what_it_has_not_seen() -> None:
 
 
 def test_every_kind_that_costs_has_a_group() -> None:
-    assert {kind for kind in KINDS.values() if kind not in ("view", "constant", "check")} <= GROUPS.keys()
+    assert {kind for kind in op_table.KINDS.values() if kind not in ("view", "constant", "check")} <= KINDS
 
 
 @pytest.mark.parametrize("seed", range(6))
