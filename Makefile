@@ -10,11 +10,13 @@ PYTEST_ARGS ?=
 ALONE := tests/unit/bench tests/unit/train
 BY_FILE := tests/unit/cli tests/unit/data tests/unit/pipeline tests/e2e
 DATA ?=
+PROFILE ?=
+EVERY ?= 6
 TRASHNET_ARGS ?= --max-ms 2 --img-size 128 --time-budget 20m
 CIFAR_ARGS ?= --model mobilenetv4_conv_small --width-mult 0.5 --img-size 32 --time-budget 10m
 
 .DEFAULT_GOAL := help
-.PHONY: help setup quickstart test test-zoo lint format clean docs bench-count bench-memory bench-zoo bench-build bench-compile bench-battery bench-matrix bench-protocol bench-best bench-phones bench-int8 bench-bugs bench-export bench-qat \
+.PHONY: help setup quickstart test test-zoo lint format clean docs bench-count bench-memory bench-zoo bench-build bench-compile bench-battery bench-latency bench-matrix bench-protocol bench-best bench-phones bench-int8 bench-bugs bench-export bench-qat \
 	bench-startup bench-step bench-quickstart bench-trashnet bench-cifar bench-import
 
 help: ## list the targets
@@ -87,6 +89,10 @@ bench-int8: $(STAMP) ## int8 accuracy of trained models in every format, about 2
 
 bench-phones: $(STAMP) ## published phone latencies from a fitted roofline, each model left out once
 	$(BIN)/python benchmarks/paper_latency.py
+
+bench-latency: $(STAMP) ## predicted against measured latencies, about 7 minutes (EVERY=1: 40); PROFILE=profile.json of edgewise calibrate
+	@test -n '$(PROFILE)' || { echo "make: give a profile, as in: make $@ PROFILE=runs/calibrate/profile.json" >&2; exit 1; }
+	$(BIN)/python benchmarks/latency_prediction.py --profile '$(PROFILE)' --every $(EVERY)
 
 bench-matrix: $(STAMP) ## every family in every export format, about 20 minutes
 	$(BIN)/python benchmarks/export_matrix.py
