@@ -29,6 +29,8 @@ CONVERTER_BYTES: Final = 3 << 29
 """Memory of a process with an SDK loaded, roughly the largest of them."""
 BYTES_PER_WEIGHT: Final = 40
 """Memory that a conversion takes besides, roughly: ten float32 copies of the weights."""
+KEPT_FREE_BYTES: Final = 1 << 32
+"""Where less is free, no process is kept for a next job."""
 
 
 def conversions_at_once(num_weights: int) -> int:
@@ -146,6 +148,8 @@ class Workshop:
         try:
             yield converter
         finally:
+            if psutil.virtual_memory().available < KEPT_FREE_BYTES:
+                converter.kill()  # its next job starts it anew
             with self._shelf:
                 idle.append(converter)
 

@@ -110,3 +110,23 @@ def test_there_is_room_for_one_conversion_at_least(monkeypatch) -> None:
     assert conversions_at_once(10**6) == 2
     free.available = 2**45
     assert conversions_at_once(10**6) == 4
+
+
+SERVER = "import os, sys\nfor line in sys.stdin:\n    print('done', flush=True)\n"
+
+
+@pytest.mark.parametrize(("free", "kept"), [(2**40, True), (2**30, False)])
+def test_processes_are_kept_where_memory_allows(monkeypatch, tmp_path, free, kept) -> None:
+    made = []
+
+    def converter() -> Converter:
+        made.append(Converter([sys.executable, "-S", "-c", SERVER]))
+        return made[-1]
+
+    monkeypatch.setattr(module, "Converter", converter)
+    monkeypatch.setattr(module.psutil, "virtual_memory", lambda: type("Memory", (), {"available": free}))
+    with Workshop() as shop:
+        for _ in range(2):
+            shop.run(tmp_path / "job", format="onnx", task="the task", timeout_s=30)
+            assert (made[0]._process is not None) == kept
+    assert len(made) == 1
