@@ -19,6 +19,7 @@ from torch import nn
 from torch.nn import functional
 
 from edgewise.blocks.attention import MHSA, MQA
+from edgewise.blocks.channel_shuffle import ChannelShuffle
 from edgewise.blocks.squeeze_excite import SqueezeExcite
 
 SIDES: Final = (64, 96, 112, 128, 160, 192, 224, 256, 288, 320, 384)
@@ -40,11 +41,10 @@ ACTIVATIONS: Final[dict[str, Callable[[], nn.Module]]] = {
 
 @dataclass(frozen=True, slots=True)
 class MicroNetwork:
-    """A network with what its name says again."""
+    """A network with the side of its input in pixels."""
 
     model: nn.Module
     img_size: int
-    seed: int
 
 
 def micro_network(seed: int) -> MicroNetwork:
@@ -56,7 +56,7 @@ def micro_network(seed: int) -> MicroNetwork:
             side = rng.choice(SIDES)
             network = _Network(rng, side)
             if MACS[0] <= network.macs <= MACS[1]:
-                return MicroNetwork(network.eval(), side, seed)
+                return MicroNetwork(network.eval(), side)
 
 
 class _Network(nn.Module):
@@ -215,7 +215,7 @@ def _map_attention(place: _Place) -> nn.Module:
     strided = 2 if place.side >= 10 and rng.random() < 0.5 else 1
     kind = MQA if rng.random() < 0.7 else MHSA
     tokens = place.side**2
-    keys = -((-place.side // strided) ** 2)
+    keys = math.ceil(place.side / strided) ** 2
     place.macs += tokens * place.chs * key * heads * 2 + keys * place.chs * key * 2 + 2 * heads * tokens * keys * key
     return kind(place.chs, heads, key, key, strided)
 
@@ -314,12 +314,12 @@ class _Shuffle(nn.Module):
     def __init__(self, branch: nn.Module) -> None:
         super().__init__()
         self.branch = branch
+        self.shuffle = ChannelShuffle(2)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         left, right = x.chunk(2, dim=1)
-        joined = torch.cat([left, self.branch(right)], dim=1)
-        batch, chs, height, width = joined.shape
-        return joined.view(batch, 2, chs // 2, height, width).transpose(1, 2).reshape(batch, chs, height, width)
+        shuffled: torch.Tensor = self.shuffle(torch.cat([left, self.branch(right)], dim=1))
+        return shuffled
 
 
 def _shuffle(place: _Place) -> nn.Module:
