@@ -14,7 +14,6 @@ import argparse
 import json
 import random
 import statistics
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -24,20 +23,17 @@ from typing import Any
 import numpy as np
 from result_file import RESULTS, check, save_result, this_command
 
-from edgewise.bench.one_after_another import File, QuickTime, time_files
 from edgewise.blocks.fuse import fuse
 from edgewise.cost.count import count
 from edgewise.cost.latency_model import Predictor
-from edgewise.deploy.export import export
-from edgewise.deploy.runtimes.registry import get_runtime
 from edgewise.deploy.workshop import Workshop
-from edgewise.errors import EdgewiseError
 from edgewise.models.build import build
 from edgewise.models.catalogue import list_models
 from edgewise.models.resolve import resolve
-from edgewise.records.artifact import Preprocessing
-from edgewise.records.environment import usable_cores
+from edgewise.pipeline.listener import JobListener
+from edgewise.pipeline.network_timer import NetworkTimer
 from edgewise.records.latency_profile import LatencyProfile
+from edgewise.records.timed import Timed
 from edgewise.spec.heads import ConvHeadSpec
 from edgewise.spec.model import ModelSpec
 from edgewise.spec.rows import ConvSpec, FusedIBSpec, UIBSpec
@@ -143,64 +139,53 @@ def uib_network(seed: int) -> ModelSpec:
     )
 
 
+class _Told(JobListener):
+    """Keeps why networks are left out."""
+
+    def __init__(self) -> None:
+        self.messages: list[str] = []
+
+    def on_message(self, text: str) -> None:
+        self.messages.append(text)
+
+
 def _measured(nets: Sequence[Net], profile: LatencyProfile, workshop: Workshop) -> list[dict[str, Any]]:
-    format_ = get_runtime(profile.runtime).formats[0]
-    predictor = Predictor(profile)
-    with tempfile.TemporaryDirectory() as temporary:
+    told, predictor = _Told(), Predictor(profile)
+    timer = NetworkTimer(profile.runtime, profile.threads, workshop, told)
+    first, second = timer.repeated([(_file_name(net), partial(_model, net)) for net in nets], 2)
+    rows = []
+    for net, one, two in zip(nets, first, second, strict=True):
+        if one is None or two is None:
+            why = [text for text in told.messages if text.startswith(f"{_file_name(net)} is left out")]
+            rows.append({"name": net.name, "set": net.set, "left_out": why[0] if why else "its process died"})
+            continue
+        rows.append(_predicted(net, predictor) | _compared([one, two], profile))
+        rows[-1]["error"] = rows[-1]["predicted_ms"] / rows[-1]["measured_ms"] - 1
+        told_ms = f"{rows[-1]['measured_ms']:.3f} ms, predicted {rows[-1]['predicted_ms']:.3f}"
+        print(f"{net.name}: {told_ms}, {100 * rows[-1]['error']:+.1f} %", flush=True)
+    return rows
 
-        def made(net: Net) -> tuple[File, dict[str, Any]] | str:
-            try:
-                with workshop.lock:
-                    model, side = _model(net)
-                    report = count(fuse(model), side, fusion=profile.fusion)
-                    estimate = predictor.estimate(report.kernels)
-                folder = Path(temporary) / net.name.replace(":", "-")
-                artifact = export(
-                    model,
-                    folder,
-                    format=format_,
-                    preprocessing=Preprocessing(img_size=side),
-                    model_name=folder.name,
-                    verify=False,
-                    workshop=workshop,
-                )
-            except EdgewiseError as error:
-                return str(error)
-            row = {
-                "name": net.name,
-                "set": net.set,
-                "img_size": side,
-                "kind": "hybrid" if any(each.kind in ("matmul", "attention") for each in report.kernels) else "conv",
-                "macs": report.macs,
-                "unknown": list(report.unknown),
-                "predicted_ms": estimate.latency_ms,
-                "low_ms": estimate.low_ms,
-                "high_ms": estimate.high_ms,
-                "num_outside": len(estimate.outside),
-            }
-            return File(path=folder / artifact.files[0], input_shape=(1, *map(int, artifact.input.shape[1:]))), row
 
-        done = dict(workshop.beside_each_other([partial(made, net) for net in nets], usable_cores() + 1))
-        good = [each for place in range(len(nets)) if not isinstance(each := done[place], str)]
-        files = [file for file, _ in good]
-        first = list(time_files(files, profile.runtime, profile.threads))
-        second = list(time_files(files[::-1], profile.runtime, profile.threads))[::-1]
-        rows = [
-            row | _compared(row["predicted_ms"], [one, two], profile)
-            for (_, row), one, two in zip(good, first, second, strict=True)
-            if one is not None and two is not None
-        ]
-    left_out = [
-        {"name": net.name, "set": net.set, "left_out": each}
-        for place, net in enumerate(nets)
-        if isinstance(each := done[place], str)
-    ]
-    for row in rows:
-        print(
-            f"{row['name']}: {row['measured_ms']:.3f} ms, predicted {row['predicted_ms']:.3f}, {100 * row['error']:+.1f} %",
-            flush=True,
-        )
-    return [*rows, *left_out]
+def _file_name(net: Net) -> str:
+    return net.name.replace(":", "-")
+
+
+def _predicted(net: Net, predictor: Predictor) -> dict[str, Any]:
+    model, side = _model(net)
+    report = count(fuse(model), side, fusion=predictor.fusion)
+    estimate = predictor.estimate(report.kernels)
+    return {
+        "name": net.name,
+        "set": net.set,
+        "img_size": side,
+        "kind": "hybrid" if any(each.kind in ("matmul", "attention") for each in report.kernels) else "conv",
+        "macs": report.macs,
+        "unknown": list(report.unknown),
+        "predicted_ms": estimate.latency_ms,
+        "low_ms": estimate.low_ms,
+        "high_ms": estimate.high_ms,
+        "num_outside": len(estimate.outside),
+    }
 
 
 def _model(net: Net) -> tuple[Any, int]:
@@ -211,15 +196,13 @@ def _model(net: Net) -> tuple[Any, int]:
     return source.build(None).eval(), net.img_size or source.img_size
 
 
-def _compared(predicted_ms: float, times: Sequence[QuickTime], profile: LatencyProfile) -> dict[str, Any]:
-    at_speed = [each.latency_ms * profile.reference_ms / each.reference_ms for each in times]
-    measured_ms = statistics.mean(at_speed)
+def _compared(times: Sequence[Timed], profile: LatencyProfile) -> dict[str, Any]:
+    at_speed = [each.at_speed(profile.reference_ms) for each in times]
     return {
-        "measured_ms": measured_ms,
+        "measured_ms": statistics.mean(at_speed),
         "raw_ms": [each.latency_ms for each in times],
         "reference_ms": [each.reference_ms for each in times],
         "noise": abs(at_speed[0] / at_speed[1] - 1),
-        "error": predicted_ms / measured_ms - 1,
     }
 
 

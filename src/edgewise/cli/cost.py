@@ -97,9 +97,8 @@ def calibrate(
 
     if resume is not None and out is not None:
         raise ConfigError("--resume and --out were both given; a resumed calibration stays in its folder")
-    request = CalibrationRequest(runtime=runtime, threads=threads, budget_s=parse_duration(budget))
-    if resume is not None:
-        request = open_calibration(resume)
+    asked = CalibrationRequest(runtime=runtime, threads=threads, budget_s=parse_duration(budget))
+    request = open_calibration(resume) if resume is not None else asked
     with TerminalListener(notes(), quiet=json) as listener:
         profile, path = run(request, resume or out, listener)
     render_calibration(profile, path, as_json=json)

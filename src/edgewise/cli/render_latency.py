@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from edgewise.cli.tables import new_table, plain
 from edgewise.cli.terminal import console, notes, print_json
-from edgewise.report.formatting import format_ms, format_percent
+from edgewise.report.formatting import format_ms, format_percent, format_threads
 
 if TYPE_CHECKING:
     from edgewise.pipeline.predict_latency_job import PredictedLatency
@@ -35,7 +35,7 @@ def render_calibration(profile: LatencyProfile, path: Path, *, as_json: bool) ->
     out = console()
     out.print(table)
     out.print(
-        f"{profile.runtime}, {profile.threads} thread{'s' if profile.threads > 1 else ''}: {len(profile.samples)} networks; "
+        f"{profile.runtime}, {format_threads(profile.threads)}: {len(profile.samples)} networks; "
         f"on those left out of the fit, the median error is {format_percent(profile.median_error)} and "
         f"{format_percent(profile.within_10_percent)} are within 10 %",
         soft_wrap=True,
@@ -78,7 +78,7 @@ def render_predicted(predicted: PredictedLatency, *, as_json: bool, layers: bool
     profile = predicted.profile
     out.print(
         f"[bold]{plain(report.model)}[/] at {report.input_shape[-1]} px in {profile.runtime}, "
-        f"{profile.threads} thread{'s' if profile.threads > 1 else ''}: [bold]{format_ms(estimate.latency_ms)}[/] "
+        f"{format_threads(profile.threads)}: [bold]{format_ms(estimate.latency_ms)}[/] "
         f"(90 %: {format_ms(estimate.low_ms)} to {format_ms(estimate.high_ms)})",
         soft_wrap=True,
     )
@@ -103,7 +103,7 @@ def render_table(table: LatencyTable, path: Path, *, as_json: bool) -> None:
     out.print(rows)
     start = "predicted costs" if table.prior == "predicted" else "nothing: this machine is not calibrated for it"
     out.print(
-        f"[bold]{plain(table.space)}[/] in {table.runtime}, {table.threads} thread{'s' if table.threads > 1 else ''}: "
+        f"[bold]{plain(table.space)}[/] in {table.runtime}, {format_threads(table.threads)}: "
         f"{format_ms(table.min_ms)} to {format_ms(table.max_ms)}; {len(table.networks)} networks measured, the fit started from "
         f"{start}; on those left out of it, the sum is off by {format_percent(table.median_error)} in the median, "
         f"{format_percent(table.error_95th_percentile)} at the 95th percentile",

@@ -4,35 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgewise.records.cost import KernelCost, OpKind
 
-KINDS: Final[frozenset[OpKind]] = frozenset(
-    {
-        "conv",
-        "pointwise",
-        "depthwise",
-        "grouped",
-        "linear",
-        "matmul",
-        "attention",
-        "norm",
-        "softmax",
-        "activation",
-        "elementwise",
-        "pool",
-        "reduce",
-        "resize",
-        "move",
-        "copy",
-        "turn",
-        "cut",
-    }
-)
+KINDS: Final[frozenset[OpKind]] = frozenset(get_args(OpKind)) - {"view", "constant", "check"}
 """Kinds of kernels that take time."""
 BY_FUNCTION: Final[frozenset[OpKind]] = frozenset({"activation", "elementwise"})
 """Kinds of which each operator has a kernel of its own: GELU takes several times as long as a ReLU."""

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from edgewise.cost.latency_model import Fit
+from edgewise.cost.left_out import Matrix, left_out
 from edgewise.records.cost import KernelCost
 from edgewise.records.environment import Environment
 from edgewise.records.latency_profile import LatencyProfile, Sample
 
-FOLDS = 5
 NORMAL_90 = 1.645
 
 
@@ -38,8 +38,13 @@ def profile_of(
         environment: of the calibration.
     """
     reference_ms = statistics.median(sample.reference_ms for sample in samples)
-    latency_us = [1e3 * sample.latency_ms * reference_ms / sample.reference_ms for sample in samples]
-    errors = np.concatenate([_left_out(kernels, latency_us, fold) for fold in range(FOLDS)])
+    latency_us = [1e3 * sample.at_speed(reference_ms) for sample in samples]
+
+    def predict(others: Sequence[int], held: Sequence[int]) -> Matrix:
+        part = Fit([kernels[at] for at in others], [latency_us[at] for at in others])
+        return part.predicted_us([kernels[at] for at in held])
+
+    errors = np.log(left_out(len(kernels), predict)) - np.log(latency_us)
     fit = Fit(kernels, latency_us)
     return LatencyProfile(
         runtime=runtime,
@@ -57,12 +62,3 @@ def profile_of(
         within_10_percent=float((np.abs(np.expm1(errors)) <= 0.1).mean()),
         samples=tuple(samples),
     )
-
-
-def _left_out(kernels: Sequence[Sequence[KernelCost]], latency_us: Sequence[float], fold: int) -> np.ndarray:
-    """Return the logarithm of predicted over measured for every fifth network, by a fit to the others."""
-    others = [place for place in range(len(kernels)) if place % FOLDS != fold]
-    held = [place for place in range(len(kernels)) if place % FOLDS == fold]
-    fit = Fit([kernels[place] for place in others], [latency_us[place] for place in others])
-    totals = fit.predicted_us([kernels[place] for place in held])
-    return np.asarray(np.log(totals) - np.log([latency_us[place] for place in held]))

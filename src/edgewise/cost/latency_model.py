@@ -339,6 +339,10 @@ class Predictor:
         """Return the name of the fusion model that kernels have to be formed by."""
         return self._profile.fusion
 
+    def unpriced(self, kernels: Sequence[KernelCost]) -> list[KernelCost]:
+        """Return those of ``kernels`` of whose kind none was sampled: they are missing in an estimate."""
+        return [each for each in kernels if (group := group_of(each)) is not None and group not in self._groups]
+
     def estimate(self, kernels: Sequence[KernelCost]) -> LatencyEstimate:
         """Price ``kernels``, formed by the profile's fusion model."""
         constant_us = self._profile.constant_us
@@ -370,8 +374,9 @@ class Predictor:
                 for place, row in zip(places, sizes, strict=True)
                 if (why := _beyond(row, model)) is not None
             ]
-        unpriced = [each for each in kernels if (group := group_of(each)) is not None and group not in self._groups]
-        outside += [_outside(kernel, "none of its kind was sampled; it is not priced") for kernel in unpriced]
+        outside += [
+            _outside(kernel, "none of its kind was sampled; it is not priced") for kernel in self.unpriced(kernels)
+        ]
         total_us = constant_us + float(times_us.sum())
         doubt = 0.0
         if self._covariance is not None:

@@ -9,11 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-Matrix = NDArray[np.float64]
+from edgewise.cost.left_out import Matrix, left_out
 
-FOLDS = 5
 SPREAD = 0.5
 """Standard deviation of an option's cost around its prior, as a share of the spread of all priors or latencies."""
 NOISE = 0.02
@@ -72,14 +70,12 @@ def left_out_errors(
     num_options: Sequence[int], genotypes: Sequence[Sequence[int]], latency_ms: Sequence[float], prior: Matrix
 ) -> Matrix:
     """Return the relative error of the sum for every network, by a fit to the other four fifths."""
-    errors = np.zeros(len(genotypes))
-    for fold in range(FOLDS):
-        held = [place for place in range(len(genotypes)) if place % FOLDS == fold]
-        others = [place for place in range(len(genotypes)) if place % FOLDS != fold]
+
+    def predict(others: Sequence[int], held: Sequence[int]) -> Matrix:
         model = AdditiveModel(num_options, [genotypes[at] for at in others], [latency_ms[at] for at in others], prior)
-        truth = np.array([latency_ms[at] for at in held])
-        errors[held] = model.latency_ms([genotypes[at] for at in held]) / truth - 1
-    return errors
+        return model.latency_ms([genotypes[at] for at in held])
+
+    return np.asarray(left_out(len(genotypes), predict) / np.asarray(latency_ms) - 1)
 
 
 def extremes(costs: Sequence[Sequence[float]]) -> tuple[tuple[int, ...], tuple[int, ...]]:

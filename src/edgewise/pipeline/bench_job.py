@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -17,8 +18,8 @@ from edgewise.pipeline.listener import JobListener
 from edgewise.records.bench import BenchCase, BenchRequest
 from edgewise.records.measurement import Measurement
 from edgewise.report.formatting import format_ms
+from edgewise.train.signals import EXIT_CODES
 
-SIGINT_EXIT = 130
 HOPELESS = 3.0
 """A model is not tried in a runtime where a smaller one already takes this many times `max_ms`."""
 
@@ -66,7 +67,7 @@ def bench_all(request: BenchRequest, folder: BenchFolder, *, listener: JobListen
     except KeyboardInterrupt:
         how = f"; go on with: edgewise bench --resume {shown(folder.path)}" if bench.num_done else ""
         raise Interrupted(
-            f"stopped by SIGINT, {bench.num_done} of {len(slots)} cases are kept{how}", SIGINT_EXIT
+            f"stopped by SIGINT, {bench.num_done} of {len(slots)} cases are kept{how}", EXIT_CODES[signal.SIGINT]
         ) from None
 
 

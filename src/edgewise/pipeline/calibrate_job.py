@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -20,10 +21,10 @@ from edgewise.cost.count import count
 from edgewise.cost.latency_fit import profile_of
 from edgewise.cost.latency_model import Fit
 from edgewise.cost.micro_networks import micro_network
-from edgewise.data.cache import cache_folder
 from edgewise.deploy.runtimes.registry import get_runtime
 from edgewise.deploy.workshop import Workshop
 from edgewise.errors import ConfigError, ExportError, InputError, Interrupted, OutputError, shown
+from edgewise.pipeline.latency_profiles import profile_path
 from edgewise.pipeline.listener import JobListener
 from edgewise.pipeline.network_timer import NetworkTimer
 from edgewise.records.cost import KernelCost
@@ -31,14 +32,10 @@ from edgewise.records.environment import capture_environment
 from edgewise.records.files import write_atomically
 from edgewise.records.latency_profile import CalibrationRequest, LatencyProfile, Sample
 from edgewise.train.run_folder import new_run_folder
+from edgewise.train.signals import EXIT_CODES
 
-FUSIONS: Final = {
-    "onnxruntime": "onnxruntime",
-    "openvino": "openvino",
-    "litert": "litert",
-    "executorch": "executorch",
-}
-"""Runtimes that can be calibrated, each with the fusion model that says what it runs as one kernel."""
+RUNTIMES: Final = ("onnxruntime", "openvino", "litert", "executorch")
+"""That can be calibrated; the fusion model of the same name says what each runs as one kernel."""
 BATCH: Final = 16
 """Networks between two fits."""
 FIRST_BATCHES: Final = 4
@@ -49,7 +46,6 @@ MIN_SAMPLES: Final = 48
 MIN_BUDGET_S: Final = 60.0
 SHARE_TO_FIT: Final = 0.05
 """Of the budget, kept for the last fits."""
-SIGINT_EXIT: Final = 130
 
 
 @dataclass
@@ -72,8 +68,8 @@ def check_request(request: CalibrationRequest) -> None:
     """
     check_threads(request.threads)
     get_runtime(request.runtime).sdk.require()
-    if request.runtime not in FUSIONS:
-        raise ConfigError(f"{request.runtime} cannot be calibrated; accepted: {', '.join(FUSIONS)}")
+    if request.runtime not in RUNTIMES:
+        raise ConfigError(f"{request.runtime} cannot be calibrated; accepted: {', '.join(RUNTIMES)}")
     if not MIN_BUDGET_S <= request.budget_s <= 86_400:
         raise ConfigError(f"budget is {request.budget_s:g} s; accepted: {MIN_BUDGET_S:g} s to a day, as in 15m")
 
@@ -104,7 +100,7 @@ def calibrate(request: CalibrationRequest, folder: Path | None, listener: JobLis
         raise Interrupted(
             f"stopped by SIGINT, {len(job.known.samples)} networks are kept; "
             f"go on with: edgewise calibrate --resume {shown(place)}",
-            SIGINT_EXIT,
+            EXIT_CODES[signal.SIGINT],
         ) from None
 
 
@@ -120,11 +116,6 @@ def open_calibration(folder: Path) -> CalibrationRequest:
     return CalibrationRequest.load(path)
 
 
-def profile_path(runtime: str, threads: int) -> Path:
-    """Return where this machine's profile of a runtime is kept."""
-    return cache_folder() / "latency_profiles" / f"{runtime}-{threads}.json"
-
-
 def _made(seed: int) -> tuple[nn.Module, int]:
     network = micro_network(seed)
     return network.model, network.img_size
@@ -133,7 +124,6 @@ def _made(seed: int) -> tuple[nn.Module, int]:
 class _Calibration:
     def __init__(self, request: CalibrationRequest, folder: Path, listener: JobListener) -> None:
         self._request, self._folder, self._listener = request, folder, listener
-        self._fusion = FUSIONS[request.runtime]
         self.known = self._read()
 
     def run(self) -> tuple[LatencyProfile, Path]:
@@ -161,7 +151,7 @@ class _Calibration:
             self.known.kernels,
             runtime=self._request.runtime,
             threads=self._request.threads,
-            fusion=self._fusion,
+            fusion=self._request.runtime,
             reference_kernel=reference.NAME,
             environment=capture_environment(),
         )
@@ -185,14 +175,14 @@ class _Calibration:
         if is_blind:
             return found
         speed = known.samples[0].reference_ms
-        latency_us = [1e3 * each.latency_ms * speed / each.reference_ms for each in known.samples]
+        latency_us = [1e3 * each.at_speed(speed) for each in known.samples]
         doubts = Fit(known.kernels, latency_us).doubts([kernels for _, kernels in found])
         ranked = sorted(range(len(found)), key=lambda at: -doubts[at])
         return [found[at] for at in ranked[:BATCH]]
 
     def _kernels(self, seed: int) -> tuple[KernelCost, ...]:
         network = micro_network(seed)
-        return count(fuse(network.model), network.img_size, fusion=self._fusion).kernels
+        return count(fuse(network.model), network.img_size, fusion=self._request.runtime).kernels
 
     def _time(
         self, drawn: Sequence[tuple[int, tuple[KernelCost, ...]]], timer: NetworkTimer
@@ -200,7 +190,7 @@ class _Calibration:
         """Export and time ``drawn``."""
         times = timer.times([(f"micro_{seed}", partial(_made, seed)) for seed, _ in drawn])
         return [
-            (Sample(seed=seed, latency_ms=taken.latency_ms, reference_ms=taken.reference_ms), kernels)
+            (Sample(seed=seed, **taken.model_dump()), kernels)
             for (seed, kernels), taken in zip(drawn, times, strict=True)
             if taken is not None
         ]

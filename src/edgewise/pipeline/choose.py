@@ -174,7 +174,9 @@ def _by_forecast(sources: Sequence[ModelSource], clock: _Clock, forecast: Foreca
     for done, source in enumerate(sources):
         clock.listener.on_progress(done, len(sources))
         expected[source.given] = forecast.latency_ms(clock.spec(source), clock.img_size(source))
-    ranked = sorted(sources, key=_published_top1, reverse=True)  # stable: of equals the smaller one first
+    ranked = sorted(
+        sources, key=lambda source: _published_top1(source) or 0.0, reverse=True
+    )  # stable: of equals the smaller one first
     found: dict[str, Candidate] = {}
     for source in ranked:
         latency_ms, low_ms = expected[source.given]
@@ -193,9 +195,8 @@ def _by_forecast(sources: Sequence[ModelSource], clock: _Clock, forecast: Foreca
     return [found[source.given] for source in sources]
 
 
-def _published_top1(source: ModelSource) -> float:
-    published = source.tag.top1 if source.tag else source.entry.top1 if source.entry else None
-    return published or 0.0
+def _published_top1(source: ModelSource) -> float | None:
+    return source.tag.top1 if source.tag else source.entry.top1 if source.entry else None
 
 
 def _candidate(source: ModelSource, img_size: int, latency_ms: float | None, verdict: str, note: str) -> Candidate:
@@ -203,7 +204,7 @@ def _candidate(source: ModelSource, img_size: int, latency_ms: float | None, ver
     return Candidate(
         name=source.given,
         img_size=img_size,
-        published_top1=source.tag.top1 if source.tag else entry.top1 if entry else None,
+        published_top1=_published_top1(source),
         macs=entry.macs if entry and img_size == entry.img_size else None,
         params=entry.params if entry else None,
         latency_ms=latency_ms,

@@ -23,7 +23,7 @@ from edgewise.pipeline.trained import Trained
 from edgewise.records.artifact import Artifact
 from edgewise.records.environment import usable_cores
 from edgewise.records.run import FileResult
-from edgewise.report.formatting import format_bytes, format_percent
+from edgewise.report.formatting import format_bytes, format_percent, format_threads
 from edgewise.report.mixed import layers_sentence
 
 NUM_CALIBRATION = 256
@@ -113,7 +113,7 @@ def export_all(
 
 def measure_all(exported: Sequence[Exported], *, threads: int, listener: JobListener) -> tuple[FileResult, ...]:
     """Time every file, interleaved, each in a fresh pinned process, and join times with answers."""
-    listener.on_stage(f"Timing {len(exported)} files, {threads} thread{'s' if threads > 1 else ''}")
+    listener.on_stage(f"Timing {len(exported)} files, {format_threads(threads)}")
     cases = [
         Case(
             name=each.name,

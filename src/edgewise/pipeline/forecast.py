@@ -11,7 +11,7 @@ from edgewise.cost.count import count
 from edgewise.cost.latency_model import Predictor
 from edgewise.errors import InputError
 from edgewise.models.build import build
-from edgewise.pipeline.predict_latency_job import differences, load_profile
+from edgewise.pipeline.latency_profiles import differences, load_profile
 from edgewise.spec.model import ModelSpec
 
 
@@ -33,9 +33,9 @@ class Forecast:
         with torch.device("meta"):
             model = fuse(build(spec).eval())
         report = count(model, img_size, fusion=self.predictor.fusion)
-        estimate = self.predictor.estimate(report.kernels)
-        if not report.complete or any("not priced" in each.why for each in estimate.outside):
+        if not report.complete or self.predictor.unpriced(report.kernels):
             return 0.0, 0.0
+        estimate = self.predictor.estimate(report.kernels)
         return estimate.latency_ms, estimate.low_ms
 
 

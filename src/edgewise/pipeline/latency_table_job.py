@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import signal
 import statistics
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -31,10 +32,10 @@ from edgewise.records.files import write_atomically
 from edgewise.records.latency_table import Decision, LatencyTable, TimedNetwork
 from edgewise.spec.space import Genotype, SearchSpace
 from edgewise.train.run_folder import new_run_folder
+from edgewise.train.signals import EXIT_CODES
 
 MIN_NETWORKS: Final = 20
 BATCH: Final = 8
-SIGINT_EXIT: Final = 130
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +90,7 @@ def build_table(request: TableRequest, folder: Path | None, listener: JobListene
         raise Interrupted(
             f"stopped by SIGINT, {len(job.timed)} networks are kept; go on with: "
             f"edgewise latency-table build {shown(request.space)} --out {shown(place)}",
-            SIGINT_EXIT,
+            EXIT_CODES[signal.SIGINT],
         ) from None
 
 
@@ -138,9 +139,7 @@ class _Building:
         ]
         for genotype, taken in zip(genotypes, timer.times(networks), strict=True):
             if taken is not None:
-                self.timed.append(
-                    TimedNetwork(genotype=genotype, latency_ms=taken.latency_ms, reference_ms=taken.reference_ms)
-                )
+                self.timed.append(TimedNetwork(genotype=genotype, **taken.model_dump()))
         state = {"request": self._asked(), "networks": [each.model_dump(mode="json") for each in self.timed]}
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
@@ -151,7 +150,7 @@ class _Building:
     def _fitted(self) -> LatencyTable:
         request, space = self._request, self._space
         reference_ms = statistics.median(each.reference_ms for each in self.timed)
-        latencies = [each.latency_ms * reference_ms / each.reference_ms for each in self.timed]
+        latencies = [each.at_speed(reference_ms) for each in self.timed]
         genotypes = [each.genotype for each in self.timed]
         forecast = forecast_for(request.runtime, request.threads)
         prior = self._prior(forecast) if forecast is not None else np.zeros(sum(self._num_options))

@@ -9,7 +9,9 @@ from pathlib import Path
 
 from torch import nn
 
-from edgewise.bench.one_after_another import File, QuickTime, time_files
+from edgewise.bench.one_after_another import time_files
+from edgewise.bench.protocol import Case
+from edgewise.bench.schedule import turns
 from edgewise.deploy.export import export
 from edgewise.deploy.runtimes.registry import get_runtime
 from edgewise.deploy.workshop import Workshop
@@ -17,6 +19,7 @@ from edgewise.errors import EdgewiseError
 from edgewise.pipeline.listener import JobListener
 from edgewise.records.artifact import Preprocessing
 from edgewise.records.environment import usable_cores
+from edgewise.records.timed import Timed
 
 Make = Callable[[], tuple[nn.Module, int]]
 """Makes a network, in eval mode, and says the side of its input in pixels."""
@@ -28,17 +31,26 @@ class NetworkTimer:
     def __init__(self, runtime: str, threads: int, workshop: Workshop, listener: JobListener) -> None:
         self._runtime, self._threads, self._workshop, self._listener = runtime, threads, workshop, listener
 
-    def times(self, networks: Sequence[tuple[str, Make]]) -> list[QuickTime | None]:
+    def times(self, networks: Sequence[tuple[str, Make]]) -> list[Timed | None]:
         """Return the time of each named network, in order; None for one that cannot be exported or run, which is told."""
+        (once,) = self.repeated(networks, 1)
+        return once
+
+    def repeated(self, networks: Sequence[tuple[str, Make]], num_processes: int) -> list[list[Timed | None]]:
+        """Return what `times` does, once for each of several fresh processes; they take the files in opposite orders in turn."""
         with tempfile.TemporaryDirectory(prefix="edgewise-") as temporary:
             tasks = [partial(self._exported, name, make, Path(temporary)) for name, make in networks]
-            files = dict(self._workshop.beside_each_other(tasks, usable_cores() + 1))
-            made = [place for place in range(len(networks)) if files[place] is not None]
-            to_time = [file for place in made if (file := files[place]) is not None]
-            times = dict(zip(made, time_files(to_time, self._runtime, self._threads), strict=True))
-        return [times.get(place) for place in range(len(networks))]
+            cases = dict(self._workshop.beside_each_other(tasks, usable_cores() + 1))
+            made = [(place, case) for place in range(len(networks)) if (case := cases[place]) is not None]
+            rounds = []
+            for number in range(num_processes):
+                order = turns(made, number)
+                timed = time_files([case for _, case in order])
+                times = dict(zip((place for place, _ in order), timed, strict=True))
+                rounds.append([times.get(place) for place in range(len(networks))])
+        return rounds
 
-    def _exported(self, name: str, make: Make, folder: Path) -> File | None:
+    def _exported(self, name: str, make: Make, folder: Path) -> Case | None:
         with self._workshop.lock:  # drawing weights sets torch's generator
             model, side = make()
         out_dir = folder / name
@@ -55,4 +67,12 @@ class NetworkTimer:
         except EdgewiseError as error:
             self._listener.on_message(f"{name} is left out: {error}")
             return None
-        return File(path=out_dir / artifact.files[0], input_shape=(1, *map(int, artifact.input.shape[1:])))
+        return Case(
+            name=name,
+            path=out_dir / artifact.files[0],
+            runtime=self._runtime,
+            format=artifact.format,
+            precision=artifact.precision,
+            threads=self._threads,
+            input_shape=(1, *map(int, artifact.input.shape[1:])),
+        )

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from edgewise.records.environment import Environment
 from edgewise.records.record import Record
+from edgewise.records.timed import Timed
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
@@ -43,14 +44,10 @@ class KernelModel(Record):
     """In the calibration."""
 
 
-class Sample(Record):
+class Sample(Timed):
     """One micro-network of a calibration."""
 
     seed: int
-    latency_ms: Annotated[float, Field(gt=0, allow_inf_nan=False)]
-    """At the machine's speed at that moment."""
-    reference_ms: Annotated[float, Field(gt=0, allow_inf_nan=False)]
-    """The bench's reference kernel beside it."""
 
 
 class LatencyProfile(Record):

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from edgewise.records.environment import Environment
 from edgewise.records.record import Record
+from edgewise.records.timed import Timed
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
@@ -21,12 +22,10 @@ class Decision(Record):
     """Of each option, beyond the constant; the smallest need not be 0."""
 
 
-class TimedNetwork(Record):
+class TimedNetwork(Timed):
     """A network of the space that was measured."""
 
     genotype: tuple[int, ...]
-    latency_ms: Annotated[float, Field(gt=0, allow_inf_nan=False)]
-    reference_ms: Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class LatencyTable(Record):

@@ -8,16 +8,20 @@ from pathlib import Path
 import pytest
 
 from edgewise.bench import worker_process
-from edgewise.bench.one_after_another import File, time_files
+from edgewise.bench.one_after_another import time_files
+from edgewise.bench.protocol import Case
 
 FAKE = Path(__file__).parent / "fake_worker.py"
 
 
+def case_of(path: Path) -> Case:
+    return Case(name=path.name, path=path, runtime="onnxruntime", format="onnx", precision="fp32", input_shape=(1, 8))
+
+
 def test_files_are_timed_in_one_process(tiny_onnx, tmp_path) -> None:
     (tmp_path / "broken.onnx").write_bytes(b"\x08\x07 no graph")
-    good = File(path=tiny_onnx, input_shape=(1, 8))
-    broken = File(path=tmp_path / "broken.onnx", input_shape=(1, 8))
-    first, none, last = time_files([good, broken, good], "onnxruntime", 1)
+    good, broken = case_of(tiny_onnx), case_of(tmp_path / "broken.onnx")
+    first, none, last = time_files([good, broken, good])
     assert none is None
     for each in (first, last):
         assert each is not None
@@ -29,7 +33,7 @@ def test_files_are_timed_in_one_process(tiny_onnx, tmp_path) -> None:
 def test_a_process_that_dies_is_replaced(tiny_onnx, tmp_path, monkeypatch, mode, timed) -> None:
     log = tmp_path / "log"
     monkeypatch.setattr(worker_process, "COMMAND", (sys.executable, str(FAKE), str(log), mode))
-    found = list(time_files([File(path=tiny_onnx, input_shape=(1, 8))] * 3, "onnxruntime", 1))
+    found = list(time_files([case_of(tiny_onnx)] * 3))
     assert [each is not None for each in found] == [timed] * 3
     if timed:
         assert all(10 <= each.latency_ms <= 10.01 for each in found)

@@ -13,7 +13,7 @@ from edgewise.cost import op_table
 from edgewise.cost.count import count
 from edgewise.cost.latency_features import FLAGS, KINDS, NAMES, flags_of, group_of, sizes_of
 from edgewise.cost.latency_fit import profile_of
-from edgewise.cost.latency_model import Fit, Predictor
+from edgewise.cost.latency_model import Fit, Predictor, table_of
 from edgewise.cost.micro_networks import micro_network
 from edgewise.records.cost import KernelCost
 from edgewise.records.environment import capture_environment
@@ -90,8 +90,6 @@ def test_the_parts_add_up(profile) -> None:
 def test_derivatives_are_those_of_the_totals() -> None:
     networks = [kernels(seed) for seed in range(12)]
     fit = Fit(networks, [latency_us(seed) for seed in range(12)])
-    from edgewise.cost.latency_model import table_of
-
     prepared = fit._prepared(table_of(networks))
     totals, slopes = fit._totals(prepared, 12, fit.parameters)
     rng = np.random.default_rng(0)

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from edgewise.bench.one_after_another import QuickTime
 from edgewise.cli.render_latency import render_table
 from edgewise.cost.count import count
 from edgewise.errors import ConfigError, ExportError, InputError, Interrupted
@@ -16,6 +15,7 @@ from edgewise.pipeline.latency_table_job import TableRequest, build_table
 from edgewise.pipeline.listener import JobListener
 from edgewise.pipeline.network_timer import NetworkTimer
 from edgewise.records.latency_table import LatencyTable
+from edgewise.records.timed import Timed
 
 SPACE = """
 base: mobilenetv4_conv_small_035
@@ -39,7 +39,7 @@ def clockless(monkeypatch, tmp_path):
         for name, make in networks:
             timed.append(name)
             model, side = make()
-            found.append(QuickTime(latency_ms=count(model, side).macs / 1e7, reference_ms=0.1))
+            found.append(Timed(latency_ms=count(model, side).macs / 1e7, reference_ms=0.1))
         return found
 
     monkeypatch.setattr(NetworkTimer, "times", times)

@@ -14,12 +14,6 @@ from edgewise.spec.space import SearchSpace
 BASE = CATALOGUE["mobilenetv4_conv_small"].spec()
 
 
-def space(**choices) -> SearchSpace:
-    return SearchSpace(
-        name="mine", base=BASE, choices={path.replace("__", "."): each for path, each in choices.items()}
-    )
-
-
 FIELDS = {"stages[2][1].mid_kernel": (3, 5), "stages[2][1].expand_ratio": (2, 4, 6)}
 
 

@@ -1,0 +1,24 @@
+"""A quick latency with the machine's speed beside it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from edgewise.records.record import Record
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class Timed(Record):
+    """The median call of the fastest block, as a disturbance only ever adds time, and the reference kernel's fastest time."""
+
+    latency_ms: Positive
+    """At the machine's speed at that moment."""
+    reference_ms: Positive
+    """The bench's reference kernel beside it."""
+
+    def at_speed(self, reference_ms: float) -> float:
+        """Return the latency in ms of a machine on which the reference kernel takes ``reference_ms``."""
+        return self.latency_ms * reference_ms / self.reference_ms
