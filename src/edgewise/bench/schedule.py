@@ -9,8 +9,11 @@ Item = TypeVar("Item")
 
 
 def turns(items: Sequence[Item], round_index: int) -> list[Item]:
-    """Return the order of one round: A B C in even rounds, C B A in odd ones.
+    """Return the order of one round: A B C, C B A, then B C A, A C B and so on.
 
-    A machine that grows steadily slower then slows all cases alike.
+    A machine that grows steadily slower then slows all cases alike, and each case comes equally often first, last and directly behind
+    itself.
     """
-    return list(items) if round_index % 2 == 0 else list(reversed(items))
+    shift = round_index // 2 % max(1, len(items))
+    order = [*items[shift:], *items[:shift]]
+    return order if round_index % 2 == 0 else order[::-1]

@@ -4,6 +4,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 
 import psutil
@@ -58,8 +60,18 @@ def assert_gone(log, at_least):
     assert not [pid for pid in found if psutil.pid_exists(pid)]
 
 
-def test_turns_alternate():
-    assert [turns("ABC", i) for i in range(3)] == [["A", "B", "C"], ["C", "B", "A"], ["A", "B", "C"]]
+def test_turns_alternate_and_rotate():
+    assert ["".join(turns("ABC", i)) for i in range(6)] == ["ABC", "CBA", "BCA", "ACB", "CAB", "BAC"]
+    assert turns("A", 3) == ["A"]
+    assert turns("", 2) == []
+
+
+@pytest.mark.parametrize("num_cases", [2, 3, 4, 8])
+def test_no_case_is_favoured_by_its_turns(num_cases):
+    sequence = [case for i in range(2 * num_cases) for case in turns(range(num_cases), i)]
+    behind_itself = Counter(one for one, other in pairwise(sequence) if one == other)
+    assert set(behind_itself.values()) == {behind_itself[0]}
+    assert len(behind_itself) == num_cases
 
 
 def test_blocks_are_interleaved_and_only_one_worker_is_busy(fake, tiny_onnx):
@@ -68,7 +80,7 @@ def test_blocks_are_interleaved_and_only_one_worker_is_busy(fake, tiny_onnx):
     three = cases(tiny_onnx, "abc")
     measured = measure_cases(three, launches=1, min_blocks=4, progress=lambda *now: done.append(now))
     events = [line.split() for line in log.read_text().splitlines() if not line.startswith("pid")]
-    assert "".join(name for kind, name in events if kind == "start") == "abccbaabccba"
+    assert "".join(name for kind, name in events if kind == "start") == "abccbabcaacb"
     assert [kind for kind, _ in events] == ["start", "end"] * 12
     assert [one.name for one in measured] == ["a", "b", "c"]
     assert done == [(i + 1, 12) for i in range(12)]
@@ -80,7 +92,7 @@ def test_each_launch_starts_fresh_processes_in_the_opposite_order(fake, tiny_onn
     done = []
     a, b = measure_cases(cases(tiny_onnx, "ab"), launches=3, min_blocks=7, progress=lambda *now: done.append(now))
     lines = log.read_text().splitlines()
-    assert "".join(line[-1] for line in lines if line.startswith("start")) == "abbaab" + "baabba" + "abbaab"
+    assert "".join(line[-1] for line in lines if line.startswith("start")) == "abbaba" + "baabab" + "baabab"
     assert len(set(pids(log))) == 6
     assert a.launch_sizes == b.launch_sizes == (3, 3, 3)
     assert done[-1] == (18, 18)
