@@ -81,8 +81,8 @@ bench-battery: $(STAMP) ## wall time of the battery over every model, about 8 mi
 bench-protocol: $(STAMP) ## how far the bench can be trusted, about 30 minutes on a quiet machine
 	$(BIN)/python benchmarks/bench_protocol.py
 
-bench-best: $(STAMP) ## our files against timm's own export, sixteen models, about an hour
-	$(BIN)/python benchmarks/best_form.py
+bench-best: $(STAMP) ## our files against timm's own export, sixteen models, about 45 minutes
+	$(BIN)/python benchmarks/best_form.py --formats onnx,openvino
 
 bench-int8: $(STAMP) ## int8 accuracy of trained models in every format, about 2 hours; CIFAR10=… TRASHNET=…
 	$(BIN)/python benchmarks/int8_table.py $(if $(CIFAR10),--cifar10 '$(CIFAR10)') $(if $(TRASHNET),--trashnet '$(TRASHNET)')
