@@ -12,9 +12,9 @@ from statistics import median
 
 from edgewise.bench import reference, statistics, worker_process
 from edgewise.bench.limits import check_threads
-from edgewise.bench.schedule import turns
+from edgewise.bench.schedule import alternated, turns
 from edgewise.bench.state import find_step
-from edgewise.bench.verdict import MIN_BLOCKS, Contention, Judgement, judge
+from edgewise.bench.verdict import MIN_BLOCKS, NOISY_HALF_WIDTH, Contention, Judgement, judge
 from edgewise.bench.worker_process import WorkerProcess
 from edgewise.deploy.runtimes.formats import check_format, format_of, model_bytes
 from edgewise.deploy.runtimes.registry import get_runtime, runtime_for
@@ -22,11 +22,14 @@ from edgewise.errors import ConfigError
 from edgewise.records.bench import LAUNCHES
 from edgewise.records.environment import Environment, capture_environment
 from edgewise.records.measurement import MachineSpeed, Measurement
+from edgewise.records.op_time import OpTime
 
 MAX_ALIVE = 8
 """Workers that live, and take turns, at the same time; each holds its model in memory."""
 MAX_CALLS = 1000
 """Calls in one block at most; all samples are kept, and thousands of calls of a tiny file say no more."""
+MIN_PROFILED = 6
+"""Calls of a profile at least."""
 WARM_UP_S = 2.0
 TIMEOUT_S = 120.0
 
@@ -144,7 +147,8 @@ class Bench:
         self.load_ms: float = loaded["load_ms"]
         self.input_shape: tuple[int, ...] = tuple(loaded["input_shape"])
         warm = worker.ask("warm_up", max_s=min(WARM_UP_S, plan.max_s_per_case))
-        self._num_calls = min(MAX_CALLS, max(1, round(plan.block_ms / warm["call_ms"])))
+        self._call_ms: float = warm["call_ms"]
+        self._num_calls = min(MAX_CALLS, max(1, round(plan.block_ms / self._call_ms)))
 
     def join(self, series: Series) -> None:
         """Begin this launch's part of ``series``."""
@@ -164,6 +168,11 @@ class Bench:
         series.launch_sizes[-1] += 1
         series.occupancies.append(block["occupancy"])
         series.spent_s += time.perf_counter() - started
+
+    def operator_times(self, max_s: float) -> tuple[OpTime, ...]:
+        """Return what the operators take in a profile of about ``max_s`` seconds; empty where the runtime has no profiler."""
+        num_calls = min(MAX_CALLS, max(MIN_PROFILED, round(max_s * 1e3 / self._call_ms)))
+        return tuple(OpTime(**each) for each in self._worker.ask("operator_times", num_calls=num_calls)["ops"])
 
     def leave(self, series: Series) -> None:
         """Add the largest resident size of the worker so far, and where its operators run."""
@@ -207,8 +216,8 @@ def measure_cases(
     first tends to be the slowest. So each case is launched several times, each time in the opposite order, and gets a share of its
     blocks in each (Kalibera and Jones, "Rigorous benchmarking in reasonable time", 2013).
 
-    A set in which a case is rejected for what may be a passing disturbance is measured once more, and every record of
-    the second try says so.
+    A set in which a median is not known to 2 % after the last launch gets as many launches again. One in which a case is rejected
+    for what may be a passing disturbance is measured once more, and every record of the second try says so.
 
     Args:
         cases: what to measure; the records come back in this order.
@@ -315,25 +324,41 @@ def _measure_set(cases: Sequence[Case], plan: Plan, counter: BlockCounter) -> li
 
 
 def _take_all(cases: Sequence[Case], plan: Plan, counter: BlockCounter) -> list[Series]:
-    """Launch all ``cases`` several times, in the opposite order each time, and take their blocks."""
+    """Launch all ``cases`` several times, in the opposite order each time, and take their blocks.
+
+    Where a median is not known well enough then, all are launched as many times again.
+    """
     taken = [Series() for _ in cases]
-    launch, launches = 0, plan.launches
-    while launch < launches:
+    launch, launches, last = 0, plan.launches, plan.launches
+    while launch < last:
         with ExitStack() as stack:
             benches, started = [], time.perf_counter()
-            order = turns(list(zip(cases, taken, strict=True)), launch)
+            order = alternated(list(zip(cases, taken, strict=True)), launch)
             for worker, (case, series) in zip(_started([case for case, _ in order], plan, stack), order, strict=True):
                 bench = Bench(case, worker, plan)
                 bench.join(series)
                 benches.append((bench, series))
             if launch == 0:
-                launches = plan.launches_for(time.perf_counter() - started, len(cases))
+                launches = last = plan.launches_for(time.perf_counter() - started, len(cases))
                 counter.expect(len(cases) * (launches * math.ceil(plan.min_blocks / launches) - plan.min_blocks))
             _take_turns(benches, math.ceil(plan.min_blocks / launches), plan.max_s_per_case / launches, counter)
             for bench, series in benches:
                 bench.leave(series)
         launch += 1
+        if launch == launches == plan.launches > 1 and _needs_more(cases, taken):
+            last = 2 * launches
+            counter.expect(len(cases) * launches * math.ceil(plan.min_blocks / launches))
     return taken
+
+
+def _needs_more(cases: Sequence[Case], taken: Sequence[Series]) -> bool:
+    """Say whether a median is not known as well as a trusted one has to be, for no fault of other processes or of the machine's speed."""
+    if any(series.contention(case.threads).disturbance() for case, series in zip(cases, taken, strict=True)):
+        return False
+    if any(find_step(series.reference_ms) is not None for series in taken):
+        return False
+    widths = (statistics.half_width(series.samples_ms, launch_sizes=series.launch_sizes) for series in taken)
+    return any(width > NOISY_HALF_WIDTH for width in widths)
 
 
 def _take_turns(

@@ -1,4 +1,4 @@
-"""The order in which cases take turns."""
+"""The order in which cases are started and take turns."""
 
 from __future__ import annotations
 
@@ -8,6 +8,11 @@ from typing import TypeVar
 Item = TypeVar("Item")
 
 
+def alternated(items: Sequence[Item], launch: int) -> list[Item]:
+    """Return the order in which cases are started: A B C in even launches, C B A in odd ones."""
+    return list(items) if launch % 2 == 0 else list(reversed(items))
+
+
 def turns(items: Sequence[Item], round_index: int) -> list[Item]:
     """Return the order of one round: A B C, C B A, then B C A, A C B and so on.
 
@@ -15,5 +20,4 @@ def turns(items: Sequence[Item], round_index: int) -> list[Item]:
     itself.
     """
     shift = round_index // 2 % max(1, len(items))
-    order = [*items[shift:], *items[:shift]]
-    return order if round_index % 2 == 0 else order[::-1]
+    return alternated([*items[shift:], *items[:shift]], round_index)

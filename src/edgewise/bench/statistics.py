@@ -57,6 +57,12 @@ def median_interval(samples: Samples, *, launch_sizes: Sequence[int] = (), seed:
     return _percentiles([median(drawn) for drawn in blocks])
 
 
+def half_width(samples: Samples, *, launch_sizes: Sequence[int] = ()) -> float:
+    """Return half the width of `median_interval`, as a fraction of the median."""
+    low, high = median_interval(samples, launch_sizes=launch_sizes)
+    return (high - low) / 2 / pooled_median(samples)
+
+
 def launch_medians(blocks: Values, launch_sizes: Sequence[int]) -> Values:
     """Return the median over each process's ``blocks``; `launch_sizes` says how many blocks each process has, in order."""
     return np.array([np.median(part) for part in np.split(blocks, np.cumsum(launch_sizes)[:-1])])

@@ -135,8 +135,7 @@ def _steps(medians: Values, reference_ms: Sequence[float]) -> list[str]:
 
 def _noise(samples: Samples, contention: Contention, min_blocks: int, launch_sizes: Sequence[int]) -> list[str]:
     noise = [contention.noise()] if contention.noise() else []
-    low, high = statistics.median_interval(samples, launch_sizes=launch_sizes)
-    half_width = (high - low) / 2 / statistics.pooled_median(samples)
+    half_width = statistics.half_width(samples, launch_sizes=launch_sizes)
     spread = statistics.variation(statistics.block_medians(samples))
     if len(samples) < min_blocks:
         noise.append(f"only {len(samples)} of {min_blocks} blocks fitted into the time given")

@@ -23,10 +23,12 @@ import numpy as np
 from edgewise.bench.occupancy import Watch, pin
 from edgewise.bench.reference import ReferenceKernel
 from edgewise.deploy.runtimes.inputs import DescribesInputs, FileInput
+from edgewise.deploy.runtimes.op_times import TimesOperators
 from edgewise.deploy.runtimes.placement import TellsPlacement
 from edgewise.deploy.runtimes.protocol import Array, RuntimeOptions, Session
 from edgewise.deploy.runtimes.registry import get_runtime
 from edgewise.errors import EdgewiseError, InputError, shown
+from edgewise.records.op_time import OpTime
 from edgewise.records.peak_memory import peak_rss_bytes
 
 WARM_UP_WINDOW_S = 0.05
@@ -47,10 +49,11 @@ class Worker:
     def __init__(self, order: Answer) -> None:
         path, threads = Path(order["path"]), int(order["threads"])
         self._watch = Watch(pin(threads))
-        runtime = get_runtime(order["runtime"])
-        runtime.sdk.require()
+        self._path, self._options = path, RuntimeOptions(threads=threads)
+        self._runtime = get_runtime(order["runtime"])
+        self._runtime.sdk.require()
         started = time.perf_counter()
-        self._session: Session = runtime.load(path, RuntimeOptions(threads=threads))
+        self._session: Session = self._runtime.load(path, self._options)
         load_ms = (time.perf_counter() - started) * 1e3
         self._arrays = make_inputs(path, _inputs_of(self._session), order["batch"], order["input_shape"])
         self.loaded = {"load_ms": load_ms, "input_shape": self._arrays[0].shape}
@@ -96,6 +99,12 @@ class Worker:
             "occupancy": asdict(occupancy),
             "checksum": checksum(outputs),
         }
+
+    def operator_times(self, num_calls: int) -> list[OpTime]:
+        """Profile ``num_calls`` calls of the same file; empty where the runtime has no profiler."""
+        if not isinstance(self._runtime, TimesOperators):
+            return []
+        return self._runtime.operator_times(self._path, self._options, self._arrays, num_calls)
 
     def _window(self) -> float:
         """Return the median seconds of one call over 50 ms of calls, one call at least."""
@@ -197,6 +206,8 @@ def _obey(worker: Worker, order: Answer) -> Answer:
             return worker.warm_up(order["max_s"])
         case "block":
             return worker.block(order["num_calls"])
+        case "operator_times":
+            return {"ops": [asdict(each) for each in worker.operator_times(order["num_calls"])]}
         case "footprint":
             return {"peak_rss_bytes": peak_rss_bytes(), "placement": worker.placement}
         case unknown:

@@ -6,6 +6,7 @@ from torch import nn
 
 from edgewise.cost.fusion import find_fusion
 from edgewise.cost.kernels import FusedGraph, Kernel, Slot, fused_graph, read_writes
+from edgewise.cost.layout import lay_out
 from edgewise.cost.memory import activation_memory
 from edgewise.cost.op_table import activations_of, kind_of, macs_of
 from edgewise.cost.parts import part_costs
@@ -55,6 +56,8 @@ def count(
     own_params = {name: p.numel() for name, p in model.named_parameters() if p.requires_grad}
     ops = _op_costs(run, own_params, precision)
     graph = fused_graph(run, rules)
+    if rules.block:
+        lay_out(graph, run.calls, rules.block)
     kernels = _kernel_costs(run, graph, precision)
     memory = activation_memory(graph, rules, precision)
     return CostReport(
@@ -144,6 +147,7 @@ def _kernel_cost(run: Trace, kernel: Kernel, written: list[Slot], precision: Pre
         weight_shape=weights[0].shape if weights else (),
         stride=tuple(int(step) for step in first.args[3]) if is_conv else (),
         groups=int(first.args[8]) if is_conv else 1,
+        block=kernel.block,
     )
 
 

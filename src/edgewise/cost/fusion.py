@@ -8,7 +8,7 @@ splits and concatenations copy, which is what runtimes do whose tensors are dens
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Final
 
@@ -55,10 +55,17 @@ class FusionModel:
     """Whether a dense convolution with a window or a stride writes all windows side by side first (im2col)."""
     overwrites: frozenset[str] = frozenset()
     """Operators that write over their first input where nothing reads it later."""
+    block: int = 0
+    """Channels of a block of the maps that convolutions compute in; 0 where all maps are plain."""
     scratch: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     """Tensors of the output's size that an operator needs while it runs, beside its input and output."""
 
 
+ONNXRUNTIME: Final = FusionModel(
+    source="optimised graphs of ONNX Runtime 1.31 on x86; tests/facts/test_fusion_models.py",
+    activations=CLAMPS | {"hardsigmoid", "hardswish", "leaky_relu", "sigmoid", "tanh"},
+    joins_residual=True,
+)
 FUSIONS: Final[Mapping[str, FusionModel]] = MappingProxyType(
     {
         "generic": FusionModel(
@@ -70,11 +77,9 @@ FUSIONS: Final[Mapping[str, FusionModel]] = MappingProxyType(
         "eager": FusionModel(
             source="PyTorch without a compiler: every operator by itself", folds_norms=False, views_are_free=True
         ),
-        "onnxruntime": FusionModel(
-            source="optimised graphs of ONNX Runtime 1.31 on x86; tests/facts/test_fusion_models.py",
-            activations=CLAMPS | {"hardsigmoid", "hardswish", "leaky_relu", "sigmoid", "tanh"},
-            joins_residual=True,
-        ),
+        "onnxruntime": ONNXRUNTIME,
+        "onnxruntime-nchw8c": replace(ONNXRUNTIME, block=8),
+        "onnxruntime-nchw16c": replace(ONNXRUNTIME, block=16),
         "openvino": FusionModel(
             source="runtime models of OpenVINO 2026.4 on x86; tests/facts/test_fusion_models.py",
             activations=ALL_ACTIVATIONS - {"hardsigmoid", "softplus"},

@@ -53,6 +53,8 @@ class Kernel:
     """Whose memory the output takes."""
     scratch: int = 0
     """Elements needed on the way, of the output's type."""
+    block: int = 0
+    """Channels of a block of the layout that it writes; 0 for plain maps."""
 
 
 @dataclass(slots=True, eq=False)
@@ -213,7 +215,7 @@ def _turned_inputs(graph: FusedGraph, steps: list[_Step]) -> list[Kernel]:
     kernels = []
     for image in graph.inputs:
         if len(image.value.shape) == 4 and image.value.shape[1] > 1:
-            turned = Slot(_another(image.value, image.value.shape))
+            turned = Slot(another(image.value, image.value.shape))
             kernels.append(Kernel("turn", steps[0].place, [], {image: image.value}, {}, [turned]))
             for step in steps:
                 step.reads = {turned if slot is image else slot: value for slot, value in step.reads.items()}
@@ -231,7 +233,7 @@ def _padded(step: _Step) -> Kernel | None:
     if all(_is_same(*side) for side in sides):
         return None
     shape = (*image.shape[:2], *(side + 2 * pad for side, _, _, pad, _ in sides))
-    padded = Slot(_another(image, shape))
+    padded = Slot(another(image, shape))
     (source,) = step.reads
     step.reads = {padded: padded.value}
     return Kernel("move", step.place, [], {source: image}, {}, [padded])
@@ -246,7 +248,8 @@ def _each(given: Sequence[int], image: Value) -> Sequence[int]:
     return given if len(given) > 1 else [*given] * (len(image.shape) - 2)
 
 
-def _another(like: Value, shape: tuple[int, ...]) -> Value:
+def another(like: Value, shape: tuple[int, ...]) -> Value:
+    """Return a tensor of the same type in memory of its own."""
     return Value(Buffer(-1, fixed=False), shape, like.dtype, "call")
 
 

@@ -17,6 +17,8 @@ BY_FUNCTION: Final[frozenset[OpKind]] = frozenset({"activation", "elementwise"})
 """Kinds of which each operator has a kernel of its own: GELU takes several times as long as a ReLU."""
 BY_BLOCK: Final[frozenset[OpKind]] = frozenset({"depthwise", "grouped"})
 """Kinds that engines with blocked layouts compute another way where channels do not fill the blocks."""
+DENSE: Final[frozenset[OpKind]] = frozenset({"conv", "pointwise"})
+"""Kinds that read a plain map where it has fewer channels than a block."""
 NAMES: Final = ("inputs", "outputs", "map", "window", "macs", "weights", "moved")
 """Of the sizes: channels read and written, elements of the map or tokens, elements of the window, MACs, bytes of weights, bytes moved."""
 BLOCKS: Final = (16, 8)
@@ -39,6 +41,11 @@ def group_of(kernel: KernelCost) -> str | None:
         return None
     if kernel.kind in BY_FUNCTION and kernel.ops:
         return kernel.ops[0].partition("_")[2].rstrip("_")
+    if kernel.kind == "reorder":
+        return "reorder into blocks" if kernel.block else "reorder out of blocks"
+    if kernel.block:
+        few = kernel.kind in DENSE and _shape(kernel)[0] < kernel.block
+        return f"{kernel.kind} in blocks{', of few channels' if few else ''}"
     if kernel.kind in BY_BLOCK and _shape(kernel)[0] % BLOCKS[0]:
         return f"{kernel.kind}, beside blocks of {BLOCKS[0]}"
     return "matmul" if kernel.kind == "attention" else kernel.kind
@@ -47,8 +54,10 @@ def group_of(kernel: KernelCost) -> str | None:
 def sizes_of(kernel: KernelCost) -> tuple[float, ...]:
     """Return the base-two logarithms of the sizes that `NAMES` lists; of 1 where there is none."""
     inputs, outputs, elements, window = _shape(kernel)
+    in_filled, out_filled = _filled(kernel, inputs, outputs)
+    filled = in_filled * out_filled / (inputs * outputs) if kernel.kind in DENSE else out_filled / outputs
     moved = kernel.read_bytes + kernel.written_bytes
-    values = (inputs, outputs, elements, window, kernel.macs, kernel.weight_bytes, moved)
+    values = (in_filled, out_filled, elements, window, kernel.macs * filled, kernel.weight_bytes * filled, moved)
     return tuple(math.log2(max(1, value)) for value in values)
 
 
@@ -61,6 +70,18 @@ def flags_of(kernel: KernelCost) -> tuple[float, ...]:
         float(inputs < BLOCKS[-1]),
         float(min(3, max(0, len(kernel.ops) - 1))),
     )
+
+
+def _filled(kernel: KernelCost, inputs: int, outputs: int) -> tuple[int, int]:
+    """Return channels read and written once they are filled up to whole blocks."""
+    if not kernel.block:
+        return inputs, outputs
+    reads_plain = kernel.kind in DENSE and inputs < kernel.block
+    return inputs if reads_plain else _up(inputs, kernel.block), _up(outputs, kernel.block)
+
+
+def _up(chs: int, block: int) -> int:
+    return -(-chs // block) * block
 
 
 def _shape(kernel: KernelCost) -> tuple[int, int, int, int]:

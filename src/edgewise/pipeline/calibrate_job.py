@@ -24,6 +24,7 @@ from edgewise.cost.micro_networks import micro_network
 from edgewise.deploy.runtimes.registry import get_runtime
 from edgewise.deploy.workshop import Workshop
 from edgewise.errors import ConfigError, ExportError, InputError, Interrupted, OutputError, shown
+from edgewise.pipeline.fusions import fusion_here
 from edgewise.pipeline.latency_profiles import profile_path
 from edgewise.pipeline.listener import JobListener
 from edgewise.pipeline.network_timer import NetworkTimer
@@ -124,6 +125,7 @@ def _made(seed: int) -> tuple[nn.Module, int]:
 class _Calibration:
     def __init__(self, request: CalibrationRequest, folder: Path, listener: JobListener) -> None:
         self._request, self._folder, self._listener = request, folder, listener
+        self._fusion = fusion_here(request.runtime)
         self.known = self._read()
 
     def run(self) -> tuple[LatencyProfile, Path]:
@@ -151,7 +153,7 @@ class _Calibration:
             self.known.kernels,
             runtime=self._request.runtime,
             threads=self._request.threads,
-            fusion=self._request.runtime,
+            fusion=self._fusion,
             reference_kernel=reference.NAME,
             environment=capture_environment(),
         )
@@ -182,7 +184,7 @@ class _Calibration:
 
     def _kernels(self, seed: int) -> tuple[KernelCost, ...]:
         network = micro_network(seed)
-        return count(fuse(network.model), network.img_size, fusion=self._request.runtime).kernels
+        return count(fuse(network.model), network.img_size, fusion=self._fusion).kernels
 
     def _time(
         self, drawn: Sequence[tuple[int, tuple[KernelCost, ...]]], timer: NetworkTimer

@@ -11,7 +11,7 @@ from torch import nn
 
 from edgewise.bench.one_after_another import time_files
 from edgewise.bench.protocol import Case
-from edgewise.bench.schedule import turns
+from edgewise.bench.schedule import alternated
 from edgewise.deploy.export import export
 from edgewise.deploy.runtimes.registry import get_runtime
 from edgewise.deploy.workshop import Workshop
@@ -44,7 +44,7 @@ class NetworkTimer:
             made = [(place, case) for place in range(len(networks)) if (case := cases[place]) is not None]
             rounds = []
             for number in range(num_processes):
-                order = turns(made, number)
+                order = alternated(made, number)
                 timed = time_files([case for _, case in order])
                 times = dict(zip((place for place, _ in order), timed, strict=True))
                 rounds.append([times.get(place) for place in range(len(networks))])

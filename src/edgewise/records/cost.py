@@ -25,12 +25,14 @@ OpKind = Literal[
     "copy",
     "turn",
     "cut",
+    "reorder",
     "view",
     "constant",
     "check",
 ]
 """What sort of work an operator does: `conv` is dense with a window, `pointwise` dense 1x1, `grouped` anything between dense and depthwise;
-`linear` has a fixed matrix, `matmul` none; `turn` is a view in another order, `cut` one of a part."""
+`linear` has a fixed matrix, `matmul` none; `turn` is a view in another order, `cut` one of a part,
+`reorder` a copy between layouts, which a runtime adds."""
 
 
 class OpCost(Record):
@@ -85,6 +87,8 @@ class KernelCost(Record):
     """Of a convolution."""
     groups: int = 1
     """Of a convolution."""
+    block: int = 0
+    """Channels of a block of the layout that it writes; 0 for plain maps."""
 
 
 class PartCost(Record):

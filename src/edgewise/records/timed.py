@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from edgewise.records.op_time import OpTime
 from edgewise.records.record import Record
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -18,6 +19,8 @@ class Timed(Record):
     """At the machine's speed at that moment."""
     reference_ms: Positive
     """The bench's reference kernel beside it."""
+    ops: tuple[OpTime, ...] = ()
+    """Operators in the order in which they run, in a profile of the same file; empty where the runtime has no profiler."""
 
     def at_speed(self, reference_ms: float) -> float:
         """Return the latency in ms of a machine on which the reference kernel takes ``reference_ms``."""

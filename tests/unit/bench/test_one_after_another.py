@@ -10,6 +10,7 @@ import pytest
 from edgewise.bench import worker_process
 from edgewise.bench.one_after_another import time_files
 from edgewise.bench.protocol import Case
+from edgewise.records.op_time import OpTime
 
 FAKE = Path(__file__).parent / "fake_worker.py"
 
@@ -27,6 +28,8 @@ def test_files_are_timed_in_one_process(tiny_onnx, tmp_path) -> None:
         assert each is not None
         assert 0 < each.latency_ms < 100
         assert 0 < each.reference_ms < 100
+        assert each.ops
+        assert sum(op.us for op in each.ops) < 100e3
 
 
 @pytest.mark.parametrize(("mode", "timed"), [("good", True), ("die", False)])
@@ -38,3 +41,6 @@ def test_a_process_that_dies_is_replaced(tiny_onnx, tmp_path, monkeypatch, mode,
     if timed:
         assert all(10 <= each.latency_ms <= 10.01 for each in found)
         assert all(0.2 <= each.reference_ms <= 0.2002 for each in found)
+        # 0.1 s of calls of 4 ms
+        profile = (OpTime(op="Conv", numel=8, us=9e3), OpTime(op="Gemm", numel=25, us=1e3))
+        assert all(each.ops == profile for each in found)

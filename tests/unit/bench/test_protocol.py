@@ -13,7 +13,7 @@ import pytest
 
 from edgewise.bench import protocol, worker_process
 from edgewise.bench.protocol import Case, measure_cases, measure_file, quick_latency_ms
-from edgewise.bench.schedule import turns
+from edgewise.bench.schedule import alternated, turns
 from edgewise.errors import BenchError, ConfigError, InputError, UnknownNameError
 
 FAKE = Path(__file__).with_name("fake_worker.py")
@@ -62,6 +62,7 @@ def assert_gone(log, at_least):
 
 def test_turns_alternate_and_rotate():
     assert ["".join(turns("ABC", i)) for i in range(6)] == ["ABC", "CBA", "BCA", "ACB", "CAB", "BAC"]
+    assert ["".join(alternated("ABC", i)) for i in range(3)] == ["ABC", "CBA", "ABC"]
     assert turns("A", 3) == ["A"]
     assert turns("", 2) == []
 
@@ -92,7 +93,7 @@ def test_each_launch_starts_fresh_processes_in_the_opposite_order(fake, tiny_onn
     done = []
     a, b = measure_cases(cases(tiny_onnx, "ab"), launches=3, min_blocks=7, progress=lambda *now: done.append(now))
     lines = log.read_text().splitlines()
-    assert "".join(line[-1] for line in lines if line.startswith("start")) == "abbaba" + "baabab" + "baabab"
+    assert "".join(line[-1] for line in lines if line.startswith("start")) == "abbaba" + "baabab" + "abbaba"
     assert len(set(pids(log))) == 6
     assert a.launch_sizes == b.launch_sizes == (3, 3, 3)
     assert done[-1] == (18, 18)
@@ -110,6 +111,16 @@ def test_the_interval_covers_what_differs_between_processes(fake, tiny_onnx):
     fake("moody")
     one_process, several = (measure_cases(cases(tiny_onnx, "a"), launches=n)[0] for n in (1, 6))
     assert several.ci_high_ms - several.ci_low_ms > 5 * (one_process.ci_high_ms - one_process.ci_low_ms)
+
+
+def test_what_is_not_known_well_is_launched_as_often_again(fake, tiny_onnx):
+    log, done = fake("scattered"), []
+    a, b = measure_cases(cases(tiny_onnx, "ab"), launches=3, min_blocks=6, progress=lambda *now: done.append(now))
+    assert a.launch_sizes == b.launch_sizes == (2,) * 6
+    assert len(set(pids(log))) == 12
+    assert done[-1] == (24, 24)
+    log.unlink()
+    assert measure_cases(cases(tiny_onnx, "a"), launches=1, min_blocks=6)[0].launch_sizes == (6,)
 
 
 def test_calls_of_a_block_follow_its_length(fake, tiny_onnx):

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from edgewise.deploy.runtimes.formats import check_format, companion
 from edgewise.deploy.runtimes.inputs import FileInput
 from edgewise.deploy.runtimes.loading import loading
+from edgewise.deploy.runtimes.op_times import undisturbed
 from edgewise.deploy.runtimes.placement import counted
 from edgewise.deploy.runtimes.protocol import Array, Availability, RuntimeOptions
 from edgewise.deploy.runtimes.sdk import Sdk
+from edgewise.records.op_time import OpTime
 
 RT_INFO = "edgewise"
 """The section of an IR's ``rt_info`` that holds our metadata."""
@@ -19,6 +24,7 @@ HINTS = {"fp32": "f32", "int8": "f32", "bf16": "bf16"}
 """What the CPU plugin may compute in, by the precision that a file says it was exported for."""
 
 NO_WORK = {"Input", "Output", "Const"}
+WARM_UP_CALLS = 2
 
 
 class OpenVinoSession:
@@ -66,6 +72,38 @@ class OpenVino:
             InputError: the file is missing, is no IR, is damaged, or its weights are missing.
             MissingExtraError: OpenVINO is not installed.
         """
+        return OpenVinoSession(self._compiled(path, options))
+
+    def operator_times(
+        self, path: Path, options: RuntimeOptions, arrays: Sequence[Array], num_calls: int
+    ) -> list[OpTime]:
+        """Return the time of each operator of the compiled graph that does something.
+
+        Raises:
+            InputError: as `load`.
+            MissingExtraError: as `load`.
+        """
+        compiled = self._compiled(path, options, PERF_COUNT=True)
+        request = compiled.create_infer_request()
+        calls = []
+        for _ in range(WARM_UP_CALLS + num_calls):
+            request.infer(list(arrays), share_inputs=True)
+            calls.append(list(request.profiling_info))
+        names = [each.node_name for each in calls[0] if each.node_type not in NO_WORK]
+        told = [{each.node_name: each.real_time.total_seconds() * 1e6 for each in call} for call in calls]
+        times = undisturbed(np.array([[call[name] for name in names] for call in told[WARM_UP_CALLS:]]))
+        numels = {
+            op.get_friendly_name(): math.prod(op.output(0).get_shape()) if op.get_output_size() else 0
+            for op in compiled.get_runtime_model().get_ordered_ops()
+        }
+        kinds = {each.node_name: each.node_type for each in calls[0]}
+        return [
+            OpTime(op=kinds[name], numel=numels.get(name, 0), us=float(us))
+            for name, us in zip(names, times, strict=True)
+            if us > 0
+        ]
+
+    def _compiled(self, path: Path, options: RuntimeOptions, **further: object) -> Any:
         check_format(path, self)
         companion(path)
         self.sdk.require()
@@ -80,8 +118,9 @@ class OpenVino:
                 "NUM_STREAMS": 1,
                 "PERFORMANCE_HINT": "LATENCY",
                 "INFERENCE_PRECISION_HINT": hint,
+                **further,
             }
-            return OpenVinoSession(core.compile_model(model, "CPU", settings))
+            return core.compile_model(model, "CPU", settings)
 
 
 def _stated_precision(model: Any) -> str:
