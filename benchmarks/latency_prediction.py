@@ -25,7 +25,7 @@ from result_file import RESULTS, check, save_result, this_command
 
 from edgewise.blocks.fuse import fuse
 from edgewise.cost.count import count
-from edgewise.cost.latency_model import Predictor
+from edgewise.cost.latency_predictor import Predictor
 from edgewise.deploy.workshop import Workshop
 from edgewise.models.build import build
 from edgewise.models.catalogue import list_models

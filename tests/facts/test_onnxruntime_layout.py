@@ -51,6 +51,8 @@ BETWEEN = {
     "max pool": (lambda x, y: nn.functional.max_pool2d(x, 3, 2, 1), (16, 8, 16, 16)),
     "average pool, unfilled blocks": (lambda x, y: nn.functional.avg_pool2d(x, 2), (24, 8, 24, 16)),
     "channels last": (lambda x, y: torch.softmax(x.permute(0, 2, 3, 1), -1).permute(0, 3, 1, 2), (16, 8, 16, 16)),
+    "zeros around it": (lambda x, y: nn.functional.pad(x, (0, 1, 0, 1)), (16, 8, 16, 16)),
+    "ones around it": (lambda x, y: nn.functional.pad(x, (0, 1, 0, 1), value=1.0), (16, 8, 16, 16)),
     "few channels": (lambda x, y: x, (8, 8, 8, 32)),
     "odd channels": (lambda x, y: x, (45, 8, 45, 45)),
     "shortcut that is plain": (lambda x, y: torch.softmax(x, 1) + y(), (32, 32, 32, 32)),
@@ -66,6 +68,7 @@ def _run_graph(model: nn.Module, img_size: int, folder: Path) -> Counter[str]:
     onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     nodes = onnx.load(optimised).graph.node
     found = Counter(node.op_type for node in nodes if node.op_type.startswith("Reorder"))
+    found["Pad"] = sum(node.op_type == "Pad" for node in nodes)
     found["in blocks"] = sum(node.op_type == "Conv" and node.domain == NCHWC for node in nodes)
     found["plain"] = sum(node.op_type in ("Conv", "FusedConv") and node.domain != NCHWC for node in nodes)
     return +found
@@ -78,6 +81,8 @@ def _counted(model: nn.Module, img_size: int) -> Counter[str]:
         # a norm by itself runs as a depthwise convolution where the map is in blocks
         if kernel.kind in CONVS or (kernel.kind == "norm" and kernel.block):
             found["in blocks" if kernel.block else "plain"] += 1
+        elif kernel.kind == "move":
+            found["Pad"] += any("pad" in op for op in kernel.ops)
         elif kernel.kind == "reorder":
             found["ReorderInput" if kernel.block else "ReorderOutput"] += 1
     return +found
@@ -91,7 +96,15 @@ def test_what_stands_between_convolutions(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["mobilenetv3_small_050", "mobilenetv4_hybrid_medium", "repvit_m0_9", "mobileone_s0", "timm:regnetx_002"]
+    "name",
+    [
+        "mobilenetv3_small_050",
+        "mobilenetv4_hybrid_medium",
+        "repvit_m0_9",
+        "mobileone_s0",
+        "timm:regnetx_002",
+        "tf_mobilenetv3_small_minimal_100",
+    ],
 )
 def test_models(name: str, tmp_path: Path) -> None:
     model = fuse(edgewise.create_model(name).eval())

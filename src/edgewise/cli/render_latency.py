@@ -11,6 +11,8 @@ from edgewise.cli.terminal import console, notes, print_json
 from edgewise.report.formatting import format_ms, format_percent, format_threads
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from edgewise.pipeline.predict_latency_job import PredictedLatency
     from edgewise.records.latency_profile import LatencyProfile
     from edgewise.records.latency_table import LatencyTable
@@ -21,17 +23,16 @@ MAX_OUTSIDE = 8
 def render_calibration(profile: LatencyProfile, path: Path, *, as_json: bool) -> None:
     """Show what a calibration found, and what it is worth."""
     if as_json:
-        print_json(profile.model_dump(mode="json", exclude={"samples", "covariance"}) | {"path": str(path)})
-        return
-    table = new_table("kernels", "sampled>", "µs each>", "GMAC/s>", "GB/s>")
-    for each in profile.kernels:
-        table.add_row(
-            each.group,
-            str(each.num_kernels),
-            f"{each.overhead_us:.2f}",
-            f"{each.macs_per_us / 1e3:.3g}",
-            f"{each.bytes_per_us / 1e3:.3g}",
+        print_json(
+            profile.model_dump(mode="json", exclude={"samples", "covariance", "processes"}) | {"path": str(path)}
         )
+        return
+    if profile.processes:
+        table = new_table("kernels", "timed>", "one is known to>")
+        for process in profile.processes:
+            table.add_row(process.group, str(len(process.points)), f"± {format_percent(process.scatter)}")
+    else:
+        table = _rooflines(profile)
     out = console()
     out.print(table)
     out.print(
@@ -41,6 +42,19 @@ def render_calibration(profile: LatencyProfile, path: Path, *, as_json: bool) ->
         soft_wrap=True,
     )
     notes().print(f"profile: {path}", style="dim", markup=False, soft_wrap=True)
+
+
+def _rooflines(profile: LatencyProfile) -> Table:
+    table = new_table("kernels", "sampled>", "µs each>", "GMAC/s>", "GB/s>")
+    for each in profile.kernels:
+        table.add_row(
+            each.group,
+            str(each.num_kernels),
+            f"{each.overhead_us:.2f}",
+            f"{each.macs_per_us / 1e3:.3g}",
+            f"{each.bytes_per_us / 1e3:.3g}",
+        )
+    return table
 
 
 def render_predicted(predicted: PredictedLatency, *, as_json: bool, layers: bool) -> None:

@@ -41,6 +41,8 @@ class FusionModel:
     """Functions that join a convolution, linear layer or matmul."""
     joins_elementwise: bool = False
     """Whether they join additions, multiplications and poolings too."""
+    joins_pads: bool = False
+    """Whether zeros around a map that only convolutions read become their padding."""
     joins_residual: bool = False
     """Whether an addition of two activations joins the later one of the convolutions that made them."""
     views_are_free: bool = False
@@ -64,6 +66,7 @@ class FusionModel:
 ONNXRUNTIME: Final = FusionModel(
     source="optimised graphs of ONNX Runtime 1.31 on x86; tests/facts/test_fusion_models.py",
     activations=CLAMPS | {"hardsigmoid", "hardswish", "leaky_relu", "sigmoid", "tanh"},
+    joins_pads=True,
     joins_residual=True,
 )
 FUSIONS: Final[Mapping[str, FusionModel]] = MappingProxyType(
@@ -83,6 +86,7 @@ FUSIONS: Final[Mapping[str, FusionModel]] = MappingProxyType(
         "openvino": FusionModel(
             source="runtime models of OpenVINO 2026.4 on x86; tests/facts/test_fusion_models.py",
             activations=ALL_ACTIVATIONS - {"hardsigmoid", "softplus"},
+            joins_pads=True,
             joins_residual=True,
         ),
         "litert": FusionModel(

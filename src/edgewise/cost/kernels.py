@@ -119,6 +119,7 @@ def _steps(trace: Trace, fusion: FusionModel, graph: FusedGraph) -> list[_Step]:
     steps = []
     broadcast: set[Value] = set()
     filled_in_parts = _filled_in_parts(trace)
+    pads = _pads_of_convs(trace) if fusion.joins_pads else set()
     for place, call in enumerate(trace.calls):
         kind = kind_of(call)
         if kind in ("constant", "check") or not call.outputs:
@@ -126,6 +127,8 @@ def _steps(trace: Trace, fusion: FusionModel, graph: FusedGraph) -> list[_Step]:
         in_parts = bool(call.inputs) and call.inputs[0].buffer in filled_in_parts
         if all(value.fixed for value in call.inputs) and kind not in MULTIPLYING:
             _hold(call, graph)
+        elif call.outputs[0] in pads:
+            graph.slots[call.outputs[0]] = graph.slot_of(call.inputs[0])
         elif _is_nothing(call, kind, fusion, in_broadcast=call.inputs[0] in broadcast, in_parts=in_parts):
             source = graph.slot_of(call.inputs[0])
             for value in call.outputs:
@@ -147,6 +150,13 @@ def _filled_in_parts(trace: Trace) -> set[Buffer]:
         elif call.writes_into and call.inputs[0] in parts:
             found.add(call.inputs[0].buffer)
     return found
+
+
+def _pads_of_convs(trace: Trace) -> set[Value]:
+    """Return the maps with zeros around them that only convolutions read."""
+    pads = {call.outputs[0] for call in trace.calls if call.op == "aten.constant_pad_nd" and not any(call.args[2:3])}
+    others = (call for call in trace.calls if call.op != "aten.convolution")
+    return pads - {value for call in others for value in call.inputs} - set(trace.outputs)
 
 
 def _is_nothing(call: Call, kind: OpKind | None, fusion: FusionModel, *, in_broadcast: bool, in_parts: bool) -> bool:

@@ -19,6 +19,9 @@ BY_BLOCK: Final[frozenset[OpKind]] = frozenset({"depthwise", "grouped"})
 """Kinds that engines with blocked layouts compute another way where channels do not fill the blocks."""
 DENSE: Final[frozenset[OpKind]] = frozenset({"conv", "pointwise"})
 """Kinds that read a plain map where it has fewer channels than a block."""
+CONVS: Final[frozenset[OpKind]] = frozenset({"conv", "pointwise", "depthwise", "grouped"})
+DEAR: Final = frozenset({"hardswish", "hardsigmoid", "sigmoid", "tanh", "silu", "gelu", "mish", "elu", "softplus"})
+"""Functions that cost more than a clamp."""
 NAMES: Final = ("inputs", "outputs", "map", "window", "macs", "weights", "moved")
 """Of the sizes: channels read and written, elements of the map or tokens, elements of the window, MACs, bytes of weights, bytes moved."""
 BLOCKS: Final = (16, 8)
@@ -69,6 +72,21 @@ def flags_of(kernel: KernelCost) -> tuple[float, ...]:
         *(float(chs % block != 0) for block in BLOCKS for chs in (inputs, outputs)),
         float(inputs < BLOCKS[-1]),
         float(min(3, max(0, len(kernel.ops) - 1))),
+    )
+
+
+def traits_of(kernel: KernelCost) -> tuple[float, ...]:
+    """Return what besides its sizes decides the time of a kernel: stride, a dear function, a shortcut, the map's side, unfilled blocks."""
+    inputs, outputs, _, _ = _shape(kernel)
+    joined = {op.partition("_")[2].rstrip("_") for op in kernel.ops[1:]}
+    side = kernel.out_shape[-1] if len(kernel.out_shape) == 4 else 1
+    unfilled = 0 if kernel.block else sum(chs % BLOCKS[0] != 0 for chs in (inputs, outputs))
+    return (
+        2.0 * any(step > 1 for step in kernel.stride),
+        float(bool(joined & DEAR)),
+        float(kernel.kind in CONVS and len(kernel.in_shapes) > 1),
+        math.log2(max(1, side)),
+        float(unfilled),
     )
 
 

@@ -1,4 +1,4 @@
-"""Kernel times from the latencies of whole networks: fitting, and predicting with an interval.
+"""Kernel times from the latencies of whole networks.
 
 Only whole networks are timed, so the times of their kernels are found together: the sum over a network's kernels is to be its latency, for
 all networks at once, by least squares of logarithms (Levenberg-Marquardt on a model that is smooth in its parameters). The parameters of
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from edgewise.cost.latency_features import FLAGS, NAMES, flags_of, group_of, sizes_of
 from edgewise.records.cost import KernelCost
-from edgewise.records.latency_profile import KernelModel, LatencyProfile
+from edgewise.records.latency_profile import KernelModel
 
 Matrix = NDArray[np.float64]
 
@@ -51,8 +51,6 @@ FAR: Final = 3.0
 DISTURBED: Final = 8.0
 """Times the median gap, from which on a sample is dropped."""
 MAX_STEPS: Final = 60
-OUTSIDE: Final = 1.0
-"""Doublings beyond the sampled sizes from which on a kernel is called outside."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +115,7 @@ class Scaling:
 
 
 @dataclass(frozen=True, slots=True)
-class _Prepared:
+class Prepared:
     """The kernels of one group, with all that does not depend on the parameters."""
 
     parts: Matrix
@@ -130,7 +128,8 @@ class _Prepared:
     """Where the kernels of each begin."""
 
     @classmethod
-    def of(cls, scaling: Scaling, sizes: Matrix, flags: Matrix, network: NDArray[np.intp]) -> _Prepared:
+    def of(cls, scaling: Scaling, sizes: Matrix, flags: Matrix, network: NDArray[np.intp]) -> Prepared:
+        """Prepare kernels, those of one network behind each other."""
         networks, starts = np.unique(network, return_index=True)
         return cls(_parts(sizes), scaling.terms(sizes, flags), networks, starts)
 
@@ -183,15 +182,15 @@ class Fit:
         table = table_of(networks)
         return self._totals(self._prepared(table), table.num_networks, self.parameters)[0]
 
-    def _prepared(self, table: Table) -> dict[str, _Prepared]:
+    def _prepared(self, table: Table) -> dict[str, Prepared]:
         return {
-            group: _Prepared.of(self.scalings[group], table.sizes[group], table.flags[group], table.network[group])
+            group: Prepared.of(self.scalings[group], table.sizes[group], table.flags[group], table.network[group])
             for group in self.groups
             if group in table.network
         }
 
     def _totals(
-        self, prepared: Mapping[str, _Prepared], num_networks: int, parameters: Matrix, *, slopes_too: bool = True
+        self, prepared: Mapping[str, Prepared], num_networks: int, parameters: Matrix, *, slopes_too: bool = True
     ) -> tuple[Matrix, Matrix]:
         """Return the latency of each network in µs, and its derivatives by the parameters (networks, parameters)."""
         constant = math.exp(parameters[0])
@@ -209,21 +208,21 @@ class Fit:
                 slopes[own.networks, part] = np.add.reduceat(own.slopes(parts, factor), own.starts, axis=0)
         return totals, slopes
 
-    def _left_out_gaps(self, prepared: Mapping[str, _Prepared], num_networks: int) -> Matrix:
+    def _left_out_gaps(self, prepared: Mapping[str, Prepared], num_networks: int) -> Matrix:
         """Return how far each network would be off, were it left out; to first order."""
         totals, slopes = self._totals(prepared, num_networks, self.parameters)
         rows = slopes / totals[:, None] / SIGMA
         leverage = np.einsum("np,pq,nq->n", rows, self.covariance, rows, optimize=True)
         return np.asarray((self._wanted - np.log(totals)) / np.maximum(1e-3, 1 - leverage))
 
-    def _solve(self, prepared: Mapping[str, _Prepared], num_networks: int) -> None:
+    def _solve(self, prepared: Mapping[str, Prepared], num_networks: int) -> None:
         """Find the parameters, and how sure they are."""
         self.parameters = self._solved(prepared, num_networks)
         totals, slopes = self._totals(prepared, num_networks, self.parameters)
         rows = self._trust[:, None] * slopes / totals[:, None] / SIGMA
         self.covariance = np.linalg.inv(rows.T @ rows + np.diag(1 / self._spread**2))
 
-    def _solved(self, prepared: Mapping[str, _Prepared], num_networks: int) -> Matrix:
+    def _solved(self, prepared: Mapping[str, Prepared], num_networks: int) -> Matrix:
         """Levenberg-Marquardt on the logarithms, with the prior as further rows; far gaps count less."""
         parameters, damping = self._start, 1e-2
         before = self._loss(prepared, num_networks, parameters)
@@ -248,7 +247,7 @@ class Fit:
                 break
         return parameters
 
-    def _loss(self, prepared: Mapping[str, _Prepared], num_networks: int, parameters: Matrix) -> float:
+    def _loss(self, prepared: Mapping[str, Prepared], num_networks: int, parameters: Matrix) -> float:
         with np.errstate(over="ignore", invalid="ignore"):
             totals, _ = self._totals(prepared, num_networks, parameters, slopes_too=False)
             size = np.abs(self._wanted - np.log(totals)) / SIGMA
@@ -291,114 +290,3 @@ class Fit:
                 )
             )
         return tuple(found)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outside:
-    """A kernel beyond what the calibration sampled."""
-
-    module: str
-    kind: str
-    why: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LatencyEstimate:
-    """A predicted latency in ms, at the machine's speed during the calibration.
-
-    Attributes:
-        latency_ms: the prediction.
-        low_ms, high_ms: 90 % interval.
-        by_group_ms: what the kernels of each group take together.
-        kernels_ms: of each kernel, in order; 0 for those that cost nothing.
-        outside: kernels for which the calibration has no like.
-    """
-
-    latency_ms: float
-    low_ms: float
-    high_ms: float
-    by_group_ms: Mapping[str, float]
-    kernels_ms: tuple[float, ...]
-    outside: tuple[Outside, ...]
-
-
-Z90: Final = 1.645
-
-
-class Predictor:
-    """A profile, ready to price kernels."""
-
-    def __init__(self, profile: LatencyProfile) -> None:
-        self._profile = profile
-        self._groups = {each.group: each for each in profile.kernels}
-        self._scalings = {each.group: Scaling.of_model(each) for each in profile.kernels}
-        self._covariance = np.array(profile.covariance) if profile.covariance else None
-
-    @property
-    def fusion(self) -> str:
-        """Return the name of the fusion model that kernels have to be formed by."""
-        return self._profile.fusion
-
-    def unpriced(self, kernels: Sequence[KernelCost]) -> list[KernelCost]:
-        """Return those of ``kernels`` of whose kind none was sampled: they are missing in an estimate."""
-        return [each for each in kernels if (group := group_of(each)) is not None and group not in self._groups]
-
-    def estimate(self, kernels: Sequence[KernelCost]) -> LatencyEstimate:
-        """Price ``kernels``, formed by the profile's fusion model."""
-        constant_us = self._profile.constant_us
-        times_us, by_group = np.zeros(len(kernels)), {}
-        slopes = np.zeros(1 + WIDTH * len(self._profile.kernels))
-        slopes[0] = constant_us
-        outside: list[Outside] = []
-        for at, model in enumerate(self._profile.kernels):
-            places = [place for place, kernel in enumerate(kernels) if group_of(kernel) == model.group]
-            if not places:
-                continue
-            sizes = np.array([sizes_of(kernels[place]) for place in places])
-            flags = np.array([flags_of(kernels[place]) for place in places])
-            own = np.array(
-                [
-                    math.log(max(model.overhead_us, 1e-12)),
-                    -math.log(model.macs_per_us),
-                    -math.log(model.bytes_per_us),
-                    *model.weights,
-                ]
-            )
-            prepared = _Prepared.of(self._scalings[model.group], sizes, flags, np.zeros(len(places), np.intp))
-            parts, factor = prepared.times(own)
-            times_us[places] = times = parts.sum(1) * factor
-            by_group[model.group] = float(times.sum()) / 1e3
-            slopes[1 + at * WIDTH : 1 + (at + 1) * WIDTH] = prepared.slopes(parts, factor).sum(0)
-            outside += [
-                _outside(kernels[place], why)
-                for place, row in zip(places, sizes, strict=True)
-                if (why := _beyond(row, model)) is not None
-            ]
-        outside += [
-            _outside(kernel, "none of its kind was sampled; it is not priced") for kernel in self.unpriced(kernels)
-        ]
-        total_us = constant_us + float(times_us.sum())
-        doubt = 0.0
-        if self._covariance is not None:
-            row = slopes / total_us
-            doubt = float(row @ self._covariance @ row)
-        spread = Z90 * math.sqrt(self._profile.noise**2 + doubt)
-        return LatencyEstimate(
-            latency_ms=total_us / 1e3,
-            low_ms=total_us / 1e3 * math.exp(-spread),
-            high_ms=total_us / 1e3 * math.exp(spread),
-            by_group_ms=by_group,
-            kernels_ms=tuple((times_us / 1e3).tolist()),
-            outside=tuple(outside),
-        )
-
-
-def _outside(kernel: KernelCost, why: str) -> Outside:
-    return Outside(module=kernel.module, kind=kernel.kind, why=why)
-
-
-def _beyond(sizes: Matrix, model: KernelModel) -> str | None:
-    for name, size, low, high in zip(NAMES, sizes, model.low, model.high, strict=True):
-        if not low - OUTSIDE <= size <= high + OUTSIDE:
-            return f"{name} {2**size:.4g}, sampled {2**low:.4g} to {2**high:.4g}"
-    return None

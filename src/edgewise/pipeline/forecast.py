@@ -8,7 +8,7 @@ import torch
 
 from edgewise.blocks.fuse import fuse
 from edgewise.cost.count import count
-from edgewise.cost.latency_model import Predictor
+from edgewise.cost.latency_predictor import Predictor
 from edgewise.errors import InputError
 from edgewise.models.build import build
 from edgewise.pipeline.latency_profiles import differences, load_profile

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgewise.cost.latency_model import LatencyEstimate, Predictor
+from edgewise.cost.latency_predictor import LatencyEstimate, Predictor
 from edgewise.errors import InputError
 from edgewise.models.resolve import resolve
 from edgewise.pipeline.counted import count_deployed

@@ -44,6 +44,27 @@ class KernelModel(Record):
     """In the calibration."""
 
 
+class KernelProcess(Record):
+    """The time of one group of kernels, of which each was timed: a Gaussian process over their traits.
+
+    ``log(time) = mean + k(traits, points) · weights``, in µs, with traits minus `centre`, divided by `scale`.
+    """
+
+    group: str
+    mean: Finite
+    centre: tuple[Finite, ...]
+    scale: tuple[Finite, ...]
+    low: tuple[Finite, ...]
+    high: tuple[Finite, ...]
+    """Smallest and largest of each trait in the calibration."""
+    points: tuple[tuple[Finite, ...], ...]
+    """Traits of the kernels that were timed, scaled."""
+    weights: tuple[Finite, ...]
+    """One for each point."""
+    scatter: Finite
+    """Standard deviation of the logarithm of a kernel's time that was left out of the fit."""
+
+
 class Sample(Timed):
     """One micro-network of a calibration."""
 
@@ -68,8 +89,15 @@ class LatencyProfile(Record):
     kernels: tuple[KernelModel, ...]
     covariance: tuple[tuple[Finite, ...], ...] = ()
     """Of all parameters, in the order of the kernel models: what more samples would still change."""
+    processes: tuple[KernelProcess, ...] = ()
+    """In place of `kernels` where the runtime has a profiler."""
+    call_us: Finite = 0.0
+    kernel_us: Finite = 0.0
+    """With `processes`: of one call, and of each kernel on top of its time under the profiler."""
+    factor: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
+    """With `processes`: what the profiler's times are multiplied by."""
     noise: Finite
-    """Standard deviation of the logarithm of a latency that the model does not explain."""
+    """Standard deviation of the logarithm of a latency that the model does not explain; with `processes` besides the kernels' scatter."""
     median_error: Finite
     """On networks that were left out, as a fraction."""
     within_10_percent: Finite

@@ -13,7 +13,8 @@ from edgewise.cost import op_table
 from edgewise.cost.count import count
 from edgewise.cost.latency_features import FLAGS, KINDS, NAMES, flags_of, group_of, sizes_of
 from edgewise.cost.latency_fit import profile_of
-from edgewise.cost.latency_model import Fit, Predictor, table_of
+from edgewise.cost.latency_model import Fit, table_of
+from edgewise.cost.latency_predictor import Predictor
 from edgewise.cost.micro_networks import micro_network
 from edgewise.records.cost import KernelCost
 from edgewise.records.environment import capture_environment
