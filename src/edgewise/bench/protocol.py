@@ -28,6 +28,8 @@ MAX_ALIVE = 8
 """Workers that live, and take turns, at the same time; each holds its model in memory."""
 MAX_CALLS = 1000
 """Calls in one block at most; all samples are kept, and thousands of calls of a tiny file say no more."""
+CAREFUL = 3
+"""Launches from which on a caller wants small differences told apart: more are added where that many do not suffice."""
 MIN_PROFILED = 6
 """Calls of a profile at least."""
 WARM_UP_S = 2.0
@@ -216,7 +218,7 @@ def measure_cases(
     first tends to be the slowest. So each case is launched several times, each time in the opposite order, and gets a share of its
     blocks in each (Kalibera and Jones, "Rigorous benchmarking in reasonable time", 2013).
 
-    A set in which a median is not known to 2 % after the last launch gets as many launches again. One in which a case is rejected
+    A set of three launches and more in which a median is not known to 2 % gets as many again. One in which a case is rejected
     for what may be a passing disturbance is measured once more, and every record of the second try says so.
 
     Args:
@@ -345,7 +347,7 @@ def _take_all(cases: Sequence[Case], plan: Plan, counter: BlockCounter) -> list[
             for bench, series in benches:
                 bench.leave(series)
         launch += 1
-        if launch == launches == plan.launches > 1 and _needs_more(cases, taken):
+        if launch == launches == plan.launches >= CAREFUL and _needs_more(cases, taken):
             last = 2 * launches
             counter.expect(len(cases) * launches * math.ceil(plan.min_blocks / launches))
     return taken

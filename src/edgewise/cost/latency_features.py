@@ -109,6 +109,9 @@ def _shape(kernel: KernelCost) -> tuple[int, int, int, int]:
     if kernel.kind in ("conv", "pointwise", "depthwise", "grouped") and len(out) == 4:
         weight = kernel.weight_shape
         return weight[1] * kernel.groups, out[1], out[2] * out[3], math.prod(weight[2:])
+    if kernel.kind == "linear" and out and kernel.weight_shape:
+        # the map that it reads may be of another shape: flattening is nothing
+        return math.prod(kernel.weight_shape) // out[-1], out[-1], math.prod(out[:-1]), 1
     if kernel.kind in ("linear", "matmul", "attention") and out and into:
         return into[-1], out[-1], math.prod(out[:-1]), 1
     # channels lie in front where there is a map, and last where there are tokens

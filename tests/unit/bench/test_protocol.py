@@ -120,7 +120,7 @@ def test_what_is_not_known_well_is_launched_as_often_again(fake, tiny_onnx):
     assert len(set(pids(log))) == 12
     assert done[-1] == (24, 24)
     log.unlink()
-    assert measure_cases(cases(tiny_onnx, "a"), launches=1, min_blocks=6)[0].launch_sizes == (6,)
+    assert measure_cases(cases(tiny_onnx, "a"), launches=2, min_blocks=6)[0].launch_sizes == (3, 3)
 
 
 def test_calls_of_a_block_follow_its_length(fake, tiny_onnx):

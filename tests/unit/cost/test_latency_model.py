@@ -7,6 +7,7 @@ from functools import cache
 
 import numpy as np
 import pytest
+from torch import nn
 
 from edgewise.blocks.fuse import fuse
 from edgewise.cost import op_table
@@ -133,6 +134,13 @@ def test_it_is_least_sure_of_what_it_has_not_seen() -> None:
     assert float(np.median(unsure)) > float(np.median(sure))
     blind = Fit([kernels(seed) for seed in plain[:50]], [latency_us(seed) for seed in plain[:50]])
     assert np.isinf(blind.doubts([kernels(attention[0])])).all()
+
+
+def test_a_linear_layer_has_its_weights_inputs() -> None:
+    network = nn.Sequential(nn.Conv2d(3, 24, 8), nn.Flatten(), nn.Linear(24, 10)).eval()
+    found = count(network, 8, fusion="onnxruntime-nchw16c").kernels
+    (linear,) = (each for each in found if each.kind == "linear")
+    assert sizes_of(linear)[:3] == pytest.approx((math.log2(24), math.log2(10), 0.0))
 
 
 def test_every_kind_that_costs_has_a_group() -> None:
