@@ -19,22 +19,26 @@ PROFILE_S: Final = 0.1
 """Of calls under the runtime's profiler, where it has one."""
 
 
-def time_files(cases: Sequence[Case]) -> Iterator[Timed | None]:
+def time_files(cases: Sequence[Case], *, with_operators: bool = False) -> Iterator[Timed | None]:
     """Time ``cases`` in one pinned process, one after the other; None for one that cannot be run.
 
     A process that dies is replaced for the files after the one that killed it. All cases have the same number of threads.
+
+    Args:
+        cases: what to time.
+        with_operators: time the operators of each too, where the runtime has a profiler; each file is loaded again for it.
     """
     left = list(cases)
     while left:
         with WorkerProcess(left[0].path, left[0].threads, PLAN.timeout_s, worker_process.COMMAND) as worker:
             try:
                 while left:
-                    yield _timed(left.pop(0), worker)
+                    yield _timed(left.pop(0), worker, with_operators=with_operators)
             except BenchError:
                 yield None
 
 
-def _timed(case: Case, worker: WorkerProcess) -> Timed | None:
+def _timed(case: Case, worker: WorkerProcess, *, with_operators: bool) -> Timed | None:
     try:
         bench = Bench(case, worker, PLAN)
     except InputError:
@@ -46,5 +50,5 @@ def _timed(case: Case, worker: WorkerProcess) -> Timed | None:
     return Timed(
         latency_ms=float(block_medians(series.samples_ms).min()),
         reference_ms=min(series.reference_ms),
-        ops=bench.operator_times(PROFILE_S),
+        ops=bench.operator_times(PROFILE_S) if with_operators else (),
     )

@@ -11,9 +11,9 @@ from typing import Final
 from edgewise.cost.fusion import FusionModel
 from edgewise.cost.op_table import kind_of
 from edgewise.graph.trace import Buffer, Call, Trace, Value
-from edgewise.records.cost import OpKind
+from edgewise.records.cost import CONVS, MATMULS, OpKind
 
-MULTIPLYING: Final = frozenset({"conv", "pointwise", "depthwise", "grouped", "linear", "matmul", "attention"})
+MULTIPLYING: Final = CONVS | MATMULS
 CHANNELWISE: Final = frozenset({"aten.add", "aten.sub", "aten.mul", "aten.div"})
 PLAIN: Final = frozenset({"elementwise", "pool", "reduce"})
 
@@ -320,7 +320,7 @@ def _join(kernel: Kernel, step: _Step) -> None:
 
 def _num_channels(kernel: Kernel, step: _Step) -> int:
     shape = step.call.outputs[0].shape
-    return shape[1] if kernel.kind in ("conv", "pointwise", "depthwise", "grouped") and len(shape) > 1 else shape[-1]
+    return shape[1] if kernel.kind in CONVS and len(shape) > 1 else shape[-1]
 
 
 def _is_batch_norm(call: Call) -> bool:

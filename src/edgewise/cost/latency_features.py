@@ -9,7 +9,9 @@ from typing import Final, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from edgewise.records.cost import KernelCost, OpKind
+from edgewise.cost.fusion import ALL_ACTIVATIONS, CLAMPS
+from edgewise.cost.layout import filled
+from edgewise.records.cost import CONVS, MATMULS, KernelCost, OpKind
 
 KINDS: Final[frozenset[OpKind]] = frozenset(get_args(OpKind)) - {"view", "constant", "check"}
 """Kinds of kernels that take time."""
@@ -19,8 +21,7 @@ BY_BLOCK: Final[frozenset[OpKind]] = frozenset({"depthwise", "grouped"})
 """Kinds that engines with blocked layouts compute another way where channels do not fill the blocks."""
 DENSE: Final[frozenset[OpKind]] = frozenset({"conv", "pointwise"})
 """Kinds that read a plain map where it has fewer channels than a block."""
-CONVS: Final[frozenset[OpKind]] = frozenset({"conv", "pointwise", "depthwise", "grouped"})
-DEAR: Final = frozenset({"hardswish", "hardsigmoid", "sigmoid", "tanh", "silu", "gelu", "mish", "elu", "softplus"})
+DEAR: Final = ALL_ACTIVATIONS - CLAMPS - {"leaky_relu"}
 """Functions that cost more than a clamp."""
 NAMES: Final = ("inputs", "outputs", "map", "window", "macs", "weights", "moved")
 """Of the sizes: channels read and written, elements of the map or tokens, elements of the window, MACs, bytes of weights, bytes moved."""
@@ -43,12 +44,11 @@ def group_of(kernel: KernelCost) -> str | None:
     if kernel.kind not in KINDS:
         return None
     if kernel.kind in BY_FUNCTION and kernel.ops:
-        return kernel.ops[0].partition("_")[2].rstrip("_")
+        return _function(kernel.ops[0])
     if kernel.kind == "reorder":
         return "reorder into blocks" if kernel.block else "reorder out of blocks"
     if kernel.block:
-        few = kernel.kind in DENSE and _shape(kernel)[0] < kernel.block
-        return f"{kernel.kind} in blocks{', of few channels' if few else ''}"
+        return f"{kernel.kind} in blocks{', of few channels' if _reads_plain(kernel, _shape(kernel)[0]) else ''}"
     if kernel.kind in BY_BLOCK and _shape(kernel)[0] % BLOCKS[0]:
         return f"{kernel.kind}, beside blocks of {BLOCKS[0]}"
     return "matmul" if kernel.kind == "attention" else kernel.kind
@@ -58,9 +58,9 @@ def sizes_of(kernel: KernelCost) -> tuple[float, ...]:
     """Return the base-two logarithms of the sizes that `NAMES` lists; of 1 where there is none."""
     inputs, outputs, elements, window = _shape(kernel)
     in_filled, out_filled = _filled(kernel, inputs, outputs)
-    filled = in_filled * out_filled / (inputs * outputs) if kernel.kind in DENSE else out_filled / outputs
+    more = in_filled * out_filled / (inputs * outputs) if kernel.kind in DENSE else out_filled / outputs
     moved = kernel.read_bytes + kernel.written_bytes
-    values = (in_filled, out_filled, elements, window, kernel.macs * filled, kernel.weight_bytes * filled, moved)
+    values = (in_filled, out_filled, elements, window, kernel.macs * more, kernel.weight_bytes * more, moved)
     return tuple(math.log2(max(1, value)) for value in values)
 
 
@@ -78,7 +78,7 @@ def flags_of(kernel: KernelCost) -> tuple[float, ...]:
 def traits_of(kernel: KernelCost) -> tuple[float, ...]:
     """Return what besides its sizes decides the time of a kernel: stride, a dear function, a shortcut, the map's side, unfilled blocks."""
     inputs, outputs, _, _ = _shape(kernel)
-    joined = {op.partition("_")[2].rstrip("_") for op in kernel.ops[1:]}
+    joined = set(map(_function, kernel.ops[1:]))
     side = kernel.out_shape[-1] if len(kernel.out_shape) == 4 else 1
     unfilled = 0 if kernel.block else sum(chs % BLOCKS[0] != 0 for chs in (inputs, outputs))
     return (
@@ -94,25 +94,30 @@ def _filled(kernel: KernelCost, inputs: int, outputs: int) -> tuple[int, int]:
     """Return channels read and written once they are filled up to whole blocks."""
     if not kernel.block:
         return inputs, outputs
-    reads_plain = kernel.kind in DENSE and inputs < kernel.block
-    return inputs if reads_plain else _up(inputs, kernel.block), _up(outputs, kernel.block)
+    return inputs if _reads_plain(kernel, inputs) else filled(inputs, kernel.block), filled(outputs, kernel.block)
 
 
-def _up(chs: int, block: int) -> int:
-    return -(-chs // block) * block
+def _reads_plain(kernel: KernelCost, inputs: int) -> bool:
+    """Say whether a kernel that writes blocks has too few channels to read any."""
+    return kernel.kind in DENSE and inputs < kernel.block
+
+
+def _function(op: str) -> str:
+    """Return ``relu`` for ``17_relu_``."""
+    return op.partition("_")[2].rstrip("_")
 
 
 def _shape(kernel: KernelCost) -> tuple[int, int, int, int]:
     """Return channels read, channels written, elements of the map, elements of the window."""
     out = kernel.out_shape
     into: Sequence[int] = max(kernel.in_shapes, key=math.prod, default=())
-    if kernel.kind in ("conv", "pointwise", "depthwise", "grouped") and len(out) == 4:
+    if kernel.kind in CONVS and len(out) == 4:
         weight = kernel.weight_shape
         return weight[1] * kernel.groups, out[1], out[2] * out[3], math.prod(weight[2:])
     if kernel.kind == "linear" and out and kernel.weight_shape:
         # the map that it reads may be of another shape: flattening is nothing
         return math.prod(kernel.weight_shape) // out[-1], out[-1], math.prod(out[:-1]), 1
-    if kernel.kind in ("linear", "matmul", "attention") and out and into:
+    if kernel.kind in MATMULS and out and into:
         return into[-1], out[-1], math.prod(out[:-1]), 1
     # channels lie in front where there is a map, and last where there are tokens
     chs = into[1] if len(into) == 4 else into[-1] if into else 1

@@ -56,7 +56,7 @@ def profile_of(
     }
     if all(sample.ops for sample in samples):
         times_us = [
-            [time and time * reference_ms / sample.reference_ms for time in kernel_times(own, sample.ops)]
+            [time and time * sample.slowness(reference_ms) for time in kernel_times(own, sample.ops)]
             for own, sample in zip(kernels, samples, strict=True)
         ]
         return _of_kernels(fields, kernels, times_us, latency_us)

@@ -13,6 +13,7 @@ from typing import Final
 from edgewise.cost.kernels import FusedGraph, Kernel, Slot, another
 from edgewise.cost.op_table import kind_of
 from edgewise.graph.trace import Call
+from edgewise.records.cost import CONVS
 
 ALIGNED: Final = 4
 """Channels that are copied into blocks, and those of depthwise convolutions, must be a multiple of this."""
@@ -49,11 +50,7 @@ class _Layouts:
 
     def add(self, kernel: Kernel) -> None:
         call = self._calls[kernel.place]
-        if (
-            kernel.calls
-            and kind_of(call) in ("conv", "pointwise", "depthwise", "grouped")
-            and _is_map(kernel.writes[0])
-        ):
+        if kernel.calls and kind_of(call) in CONVS and _is_map(kernel.writes[0]):
             self._add_conv(kernel, call)
         elif kernel.calls and call.op == "aten.permute" and self._is_channels_last(kernel, call):
             kernel.kind = "reorder"
@@ -70,13 +67,12 @@ class _Layouts:
         in_blocks, reads_plain = self._conv_layout(call)
         in_blocks = in_blocks and weight in kernel.weights
         added = [slot for slot in kernel.reads if slot is not image]
+        rest: list[Kernel] = []
         if added and not (in_blocks and all(slot in self._in_blocks for slot in added)):
-            first, rest = self._split(kernel, added)
-            self._append(first, in_blocks=in_blocks, plain_reads={image} if reads_plain else set())
-            for each in rest:
-                self._append(each, in_blocks=False)
-        else:
-            self._append(kernel, in_blocks=in_blocks, plain_reads={image} if reads_plain else set())
+            kernel, rest = self._split(kernel, added)
+        self._append(kernel, in_blocks=in_blocks, plain_reads={image} if reads_plain else set())
+        for each in rest:
+            self._append(each, in_blocks=False)
 
     def _conv_layout(self, call: Call) -> tuple[bool, bool]:
         """Say whether a convolution computes in blocks, and whether it reads a plain map then, as those of few channels do."""
@@ -160,12 +156,17 @@ class _Layouts:
         if slot not in copies:
             shape = slot.value.shape
             if copies is self._blocked:
-                shape = (shape[0], math.ceil(shape[1] / self._block) * self._block, *shape[2:])
+                shape = (shape[0], filled(shape[1], self._block), *shape[2:])
             copies[slot] = Slot(another(slot.value, shape))
             place = self.kernels[-1].place if self.kernels else 0
             block = self._block if copies is self._blocked else 0
             self.kernels.append(Kernel("reorder", place, [], {slot: slot.value}, {}, [copies[slot]], block=block))
         return copies[slot]
+
+
+def filled(chs: int, block: int) -> int:
+    """Return ``chs`` filled up to whole blocks."""
+    return math.ceil(chs / block) * block
 
 
 def _is_map(slot: Slot) -> bool:

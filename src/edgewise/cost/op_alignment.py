@@ -10,11 +10,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from edgewise.records.cost import KernelCost
+from edgewise.cost.layout import filled
+from edgewise.records.cost import CONVS, MATMULS, KernelCost
 from edgewise.records.op_time import OpTime
 
-CONVS: Final = frozenset({"conv", "pointwise", "depthwise", "grouped"})
-MATMULS: Final = frozenset({"linear", "matmul", "attention"})
 ARITHMETIC: Final = frozenset({"elementwise"})
 FUNCTIONS: Final = frozenset({"activation"})
 MOVES: Final = frozenset({"move", "turn", "cut", "copy"})
@@ -113,5 +112,5 @@ def _written(kernel: KernelCost) -> set[int]:
     shape = kernel.out_shape
     sizes = {math.prod(shape)}
     if kernel.block:
-        sizes.add(math.prod((shape[0], math.ceil(shape[1] / kernel.block) * kernel.block, *shape[2:])))
+        sizes.add(math.prod((shape[0], filled(shape[1], kernel.block), *shape[2:])))
     return sizes

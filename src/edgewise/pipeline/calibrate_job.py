@@ -135,7 +135,9 @@ class _Calibration:
         if self.known.samples:
             self._listener.on_message(f"{len(self.known.samples)} networks are timed already")
         with Workshop() as workshop:
-            timer = NetworkTimer(self._request.runtime, self._request.threads, workshop, self._listener)
+            timer = NetworkTimer(
+                self._request.runtime, self._request.threads, workshop, self._listener, with_operators=True
+            )
             while self.known.spent_s < budget_s:
                 self._listener.on_progress(round(self.known.spent_s), round(budget_s))
                 begun = time.monotonic()

@@ -28,8 +28,11 @@ Make = Callable[[], tuple[nn.Module, int]]
 class NetworkTimer:
     """Times batches of networks in one runtime; files live no longer than their batch."""
 
-    def __init__(self, runtime: str, threads: int, workshop: Workshop, listener: JobListener) -> None:
+    def __init__(
+        self, runtime: str, threads: int, workshop: Workshop, listener: JobListener, *, with_operators: bool = False
+    ) -> None:
         self._runtime, self._threads, self._workshop, self._listener = runtime, threads, workshop, listener
+        self._with_operators = with_operators
 
     def times(self, networks: Sequence[tuple[str, Make]]) -> list[Timed | None]:
         """Return the time of each named network, in order; None for one that cannot be exported or run, which is told."""
@@ -45,7 +48,7 @@ class NetworkTimer:
             rounds = []
             for number in range(num_processes):
                 order = alternated(made, number)
-                timed = time_files([case for _, case in order])
+                timed = time_files([case for _, case in order], with_operators=self._with_operators)
                 times = dict(zip((place for place, _ in order), timed, strict=True))
                 rounds.append([times.get(place) for place in range(len(networks))])
         return rounds

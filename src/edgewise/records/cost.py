@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Final, Literal, Self
 
 from edgewise.records.record import Record
 
@@ -33,6 +33,8 @@ OpKind = Literal[
 """What sort of work an operator does: `conv` is dense with a window, `pointwise` dense 1x1, `grouped` anything between dense and depthwise;
 `linear` has a fixed matrix, `matmul` none; `turn` is a view in another order, `cut` one of a part,
 `reorder` a copy between layouts, which a runtime adds."""
+CONVS: Final[frozenset[OpKind]] = frozenset({"conv", "pointwise", "depthwise", "grouped"})
+MATMULS: Final[frozenset[OpKind]] = frozenset({"linear", "matmul", "attention"})
 
 
 class OpCost(Record):

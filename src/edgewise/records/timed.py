@@ -20,8 +20,13 @@ class Timed(Record):
     reference_ms: Positive
     """The bench's reference kernel beside it."""
     ops: tuple[OpTime, ...] = ()
-    """Operators in the order in which they run, in a profile of the same file; empty where the runtime has no profiler."""
+    """Operators in the order in which they run, in a profile of the same file; empty where none was asked for or the runtime has no
+    profiler."""
 
     def at_speed(self, reference_ms: float) -> float:
         """Return the latency in ms of a machine on which the reference kernel takes ``reference_ms``."""
-        return self.latency_ms * reference_ms / self.reference_ms
+        return self.latency_ms * self.slowness(reference_ms)
+
+    def slowness(self, reference_ms: float) -> float:
+        """Return how many times as slow a machine is on which the reference kernel takes ``reference_ms``."""
+        return reference_ms / self.reference_ms

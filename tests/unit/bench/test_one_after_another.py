@@ -22,7 +22,7 @@ def case_of(path: Path) -> Case:
 def test_files_are_timed_in_one_process(tiny_onnx, tmp_path) -> None:
     (tmp_path / "broken.onnx").write_bytes(b"\x08\x07 no graph")
     good, broken = case_of(tiny_onnx), case_of(tmp_path / "broken.onnx")
-    first, none, last = time_files([good, broken, good])
+    first, none, last = time_files([good, broken, good], with_operators=True)
     assert none is None
     for each in (first, last):
         assert each is not None
@@ -36,7 +36,7 @@ def test_files_are_timed_in_one_process(tiny_onnx, tmp_path) -> None:
 def test_a_process_that_dies_is_replaced(tiny_onnx, tmp_path, monkeypatch, mode, timed) -> None:
     log = tmp_path / "log"
     monkeypatch.setattr(worker_process, "COMMAND", (sys.executable, str(FAKE), str(log), mode))
-    found = list(time_files([case_of(tiny_onnx)] * 3))
+    found = list(time_files([case_of(tiny_onnx)] * 3, with_operators=True))
     assert [each is not None for each in found] == [timed] * 3
     if timed:
         assert all(10 <= each.latency_ms <= 10.01 for each in found)
@@ -44,3 +44,9 @@ def test_a_process_that_dies_is_replaced(tiny_onnx, tmp_path, monkeypatch, mode,
         # 0.1 s of calls of 4 ms
         profile = (OpTime(op="Conv", numel=8, us=9e3), OpTime(op="Gemm", numel=25, us=1e3))
         assert all(each.ops == profile for each in found)
+
+
+def test_operators_are_timed_where_they_are_asked_for(tiny_onnx) -> None:
+    (timed,) = time_files([case_of(tiny_onnx)])
+    assert timed is not None
+    assert timed.ops == ()

@@ -7,16 +7,15 @@ from functools import cache
 
 import numpy as np
 import pytest
+from tests.fitted import fitted_profile
 
 from edgewise.blocks.fuse import fuse
 from edgewise.cost.count import count
 from edgewise.cost.kernel_process import ProcessFit, Rows, worth
 from edgewise.cost.latency_features import group_of
-from edgewise.cost.latency_fit import profile_of
 from edgewise.cost.latency_predictor import Predictor
 from edgewise.cost.micro_networks import micro_network
 from edgewise.records.cost import KernelCost
-from edgewise.records.environment import capture_environment
 from edgewise.records.latency_profile import LatencyProfile, Sample
 from edgewise.records.op_time import OpTime
 
@@ -75,16 +74,9 @@ def sample(seed: int) -> Sample:
 @pytest.fixture(scope="module")
 def profile() -> LatencyProfile:
     seeds = range(NUM_FITTED)
-    made = profile_of(
-        [sample(seed) for seed in seeds],
-        [kernels(seed) for seed in seeds],
-        runtime="onnxruntime",
-        threads=1,
-        fusion="onnxruntime-nchw16c",
-        reference_kernel="a kernel",
-        environment=capture_environment(),
+    return fitted_profile(
+        [sample(seed) for seed in seeds], [kernels(seed) for seed in seeds], fusion="onnxruntime-nchw16c"
     )
-    return LatencyProfile.model_validate_json(made.model_dump_json())
 
 
 def test_networks_that_it_has_not_seen_are_predicted(profile) -> None:

@@ -7,18 +7,17 @@ from functools import cache
 
 import numpy as np
 import pytest
+from tests.fitted import fitted_profile
 from torch import nn
 
 from edgewise.blocks.fuse import fuse
 from edgewise.cost import op_table
 from edgewise.cost.count import count
 from edgewise.cost.latency_features import FLAGS, KINDS, NAMES, flags_of, group_of, sizes_of
-from edgewise.cost.latency_fit import profile_of
 from edgewise.cost.latency_model import Fit, table_of
 from edgewise.cost.latency_predictor import Predictor
 from edgewise.cost.micro_networks import micro_network
 from edgewise.records.cost import KernelCost
-from edgewise.records.environment import capture_environment
 from edgewise.records.latency_profile import LatencyProfile, Sample
 
 NUM_FITTED, NUM_JUDGED = 100, 40
@@ -56,16 +55,7 @@ def profile() -> LatencyProfile:
         Sample(seed=seed, latency_ms=latency_us(seed) / 1e3 * factor, reference_ms=0.1 * factor)
         for seed, factor in zip(seeds, slow, strict=True)
     ]
-    made = profile_of(
-        samples,
-        [kernels(seed) for seed in seeds],
-        runtime="onnxruntime",
-        threads=1,
-        fusion="onnxruntime",
-        reference_kernel="a kernel",
-        environment=capture_environment(),
-    )
-    return LatencyProfile.model_validate_json(made.model_dump_json())
+    return fitted_profile(samples, [kernels(seed) for seed in seeds], fusion="onnxruntime")
 
 
 def test_networks_that_it_has_not_seen_are_predicted(profile) -> None:

@@ -67,11 +67,14 @@ def train(model: nn.Module, images: Images, targets: NDArray[np.int64], steps: i
     torch.manual_seed(0)
     optimiser = torch.optim.Adam(model.parameters(), 1e-2)
     x, y = torch.from_numpy(images), torch.from_numpy(targets)
+    # down to nothing, or the last batches decide what a rounding does to the answers
+    schedule = torch.optim.lr_scheduler.LinearLR(optimiser, 1.0, 0.0, steps)
     for _ in range(steps):
         batch = torch.randint(len(x), (64,))
         optimiser.zero_grad()
         F.cross_entropy(model(x[batch]), y[batch]).backward()
         optimiser.step()
+        schedule.step()
 
 
 def in_batches(

@@ -16,13 +16,12 @@ from edgewise.deploy.runtimes.formats import check_format
 from edgewise.deploy.runtimes.inputs import FileInput
 from edgewise.deploy.runtimes.loading import loading
 from edgewise.deploy.runtimes.onnx_file import external_files
-from edgewise.deploy.runtimes.op_times import undisturbed
+from edgewise.deploy.runtimes.op_times import WARM_UP_CALLS, undisturbed
 from edgewise.deploy.runtimes.protocol import Array, Availability, RuntimeOptions
 from edgewise.deploy.runtimes.sdk import Sdk
 from edgewise.records.op_time import OpTime
 
 ONLY_ERRORS = 3
-WARM_UP_CALLS = 2
 NCHWC = "com.microsoft.nchwc"
 """The domain of operators on maps in blocks of channels."""
 NUMPY_TYPES = {"float": "float32", "double": "float64"}

@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 from edgewise.deploy.runtimes.protocol import Array, RuntimeOptions
 from edgewise.records.op_time import OpTime
 
+WARM_UP_CALLS = 2
+"""Before the calls of a profile that count."""
+
 
 @runtime_checkable
 class TimesOperators(Protocol):

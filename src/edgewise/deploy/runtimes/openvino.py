@@ -12,7 +12,7 @@ import numpy as np
 from edgewise.deploy.runtimes.formats import check_format, companion
 from edgewise.deploy.runtimes.inputs import FileInput
 from edgewise.deploy.runtimes.loading import loading
-from edgewise.deploy.runtimes.op_times import undisturbed
+from edgewise.deploy.runtimes.op_times import WARM_UP_CALLS, undisturbed
 from edgewise.deploy.runtimes.placement import counted
 from edgewise.deploy.runtimes.protocol import Array, Availability, RuntimeOptions
 from edgewise.deploy.runtimes.sdk import Sdk
@@ -24,7 +24,6 @@ HINTS = {"fp32": "f32", "int8": "f32", "bf16": "bf16"}
 """What the CPU plugin may compute in, by the precision that a file says it was exported for."""
 
 NO_WORK = {"Input", "Output", "Const"}
-WARM_UP_CALLS = 2
 
 
 class OpenVinoSession:
