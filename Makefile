@@ -16,7 +16,7 @@ TRASHNET_ARGS ?= --max-ms 2 --img-size 128 --time-budget 20m
 CIFAR_ARGS ?= --model mobilenetv4_conv_small --width-mult 0.5 --img-size 32 --time-budget 10m
 
 .DEFAULT_GOAL := help
-.PHONY: help setup quickstart test test-zoo lint format clean docs bench-count bench-memory bench-zoo bench-build bench-compile bench-battery bench-latency bench-matrix bench-protocol bench-best bench-phones bench-int8 bench-bugs bench-export bench-qat \
+.PHONY: help setup quickstart test test-zoo lint format clean docs bench-count bench-memory bench-zoo bench-build bench-compile bench-battery bench-latency bench-matrix bench-protocol bench-best bench-all bench-phones bench-int8 bench-bugs bench-export bench-qat \
 	bench-startup bench-step bench-quickstart bench-trashnet bench-cifar bench-import
 
 help: ## list the targets
@@ -83,6 +83,9 @@ bench-protocol: $(STAMP) ## how far the bench can be trusted, about 30 minutes o
 
 bench-best: $(STAMP) ## our files against timm's own export, sixteen models, about 45 minutes
 	$(BIN)/python benchmarks/best_form.py --formats onnx,openvino
+
+bench-all: $(STAMP) ## latency of every model in every runtime, with its chart, about 90 minutes on a quiet machine
+	$(BIN)/python benchmarks/zoo_bench.py
 
 bench-int8: $(STAMP) ## int8 accuracy of trained models in every format, about 2 hours; CIFAR10=… TRASHNET=…
 	$(BIN)/python benchmarks/int8_table.py $(if $(CIFAR10),--cifar10 '$(CIFAR10)') $(if $(TRASHNET),--trashnet '$(TRASHNET)')

@@ -25,8 +25,9 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 from result_file import RESULTS, check, save_result, this_command
 
+from edgewise.bench.case import Case
 from edgewise.bench.compare import compare
-from edgewise.bench.protocol import Case, measure_cases
+from edgewise.bench.protocol import measure_cases
 from edgewise.records.measurement import Measurement
 
 CHANNELS, SIDE = 128, 14

@@ -29,7 +29,8 @@ from result_file import RESULTS, check, save_result, this_command
 from torch import nn
 
 import edgewise
-from edgewise.bench.protocol import Case, measure_cases
+from edgewise.bench.case import Case
+from edgewise.bench.protocol import measure_cases
 from edgewise.blocks.fuse import fuse
 from edgewise.data.dataset import Dataset
 from edgewise.deploy.convert import convert

@@ -13,6 +13,7 @@ import argparse
 import json
 import subprocess
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from result_file import RESULTS, check, save_result, this_command
 
 from edgewise.deploy.exporters.registry import EXPORTERS
 from edgewise.deploy.runtimes.registry import can_run
+from edgewise.deploy.workshop import Workshop
 from edgewise.errors import ExportError
 from edgewise.pipeline.export_job import Exporting, ExportRequest
 from edgewise.pipeline.listener import JobListener
@@ -101,20 +103,22 @@ def _checks(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def _row(task: Task, member: Member, data: str, runs: Path, epochs: int) -> dict[str, Any]:
     run = _trained(task, member, data, runs, epochs)
     record = TrainRecord.load(run.train_record)
-    files, left_out = [], {}
     (run.path / "int8").mkdir(exist_ok=True)
-    for precision in PRECISIONS:
-        exporting = Exporting.prepared(
-            ExportRequest(source=str(run.path), precision=precision, data=data, allow_drop=True, force=True),
-            JobListener(),
-        )
-        for name, exporter in EXPORTERS.items():
-            if precision in exporter.precisions and can_run(exporter.runtime):
-                try:
-                    artifact = exporting.write(run.path / "int8" / f"{name}-{precision}", name, precision)
-                    files.append(_file(name, artifact))
-                except ExportError as error:
-                    left_out[f"{name} {precision}"] = str(error)
+    exporting = Exporting.prepared(
+        ExportRequest(source=str(run.path), data=data, allow_drop=True, force=True), JobListener()
+    )
+    ways = [
+        (name, precision)
+        for precision in PRECISIONS
+        for name, exporter in EXPORTERS.items()
+        if precision in exporter.precisions and can_run(exporter.runtime)
+    ]
+    with Workshop() as workshop:
+        tasks = [partial(_written, exporting, run, *way, workshop) for way in ways]
+        outcomes = dict(workshop.beside_each_other(tasks, exporting.at_once))
+    made = [(*way, outcomes[place]) for place, way in enumerate(ways)]
+    files = [_file(name, each) for name, _, each in made if isinstance(each, Artifact)]
+    left_out = {f"{name} {precision}": str(each) for name, precision, each in made if not isinstance(each, Artifact)}
     row = {
         "data": task.name,
         "model": member.name,
@@ -130,6 +134,16 @@ def _row(task: Task, member: Member, data: str, runs: Path, epochs: int) -> dict
     shown = ", ".join(f"{file['format']} {file['precision']} {100 * file['fall']:+.2f}" for file in files)
     print(f"{task.name} {member.name}: {record.best_top1:.2%}; falls in points: {shown}", flush=True)
     return row
+
+
+def _written(
+    exporting: Exporting, run: RunFolder, format_: str, precision: str, workshop: Workshop
+) -> Artifact | ExportError:
+    """Export one file; return why there is none where it cannot be made."""
+    try:
+        return exporting.write(run.path / "int8" / f"{format_}-{precision}", format_, precision, workshop=workshop)
+    except ExportError as error:
+        return error
 
 
 def _trained(task: Task, member: Member, data: str, runs: Path, epochs: int) -> RunFolder:

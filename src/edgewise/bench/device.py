@@ -14,8 +14,9 @@ import psutil
 
 from edgewise.bench import reference
 from edgewise.bench.gemm_kernels import LIBRARIES
+from edgewise.bench.launch import Series
 from edgewise.bench.memory_kernels import WALKS, buffer_sizes
-from edgewise.bench.protocol import Progress, Series
+from edgewise.bench.protocol import Progress
 from edgewise.bench.state import find_step
 from edgewise.bench.statistics import median_interval
 from edgewise.bench.worker_process import COMMAND, WorkerProcess

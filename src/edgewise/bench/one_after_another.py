@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from edgewise.bench import worker_process
-from edgewise.bench.protocol import Bench, Case, Plan, Series
+from edgewise.bench.case import Case, Plan
+from edgewise.bench.launch import Bench, Series
 from edgewise.bench.statistics import block_medians
 from edgewise.bench.worker_process import WorkerProcess
 from edgewise.errors import BenchError, InputError

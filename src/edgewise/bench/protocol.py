@@ -5,182 +5,38 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 
 from edgewise.bench import reference, statistics, worker_process
-from edgewise.bench.limits import check_threads
+from edgewise.bench.case import TIMEOUT_S, Case, Plan
+from edgewise.bench.launch import Bench, Series
 from edgewise.bench.schedule import alternated, turns
 from edgewise.bench.state import find_step
-from edgewise.bench.verdict import MIN_BLOCKS, NOISY_HALF_WIDTH, Contention, Judgement, judge
+from edgewise.bench.verdict import MIN_BLOCKS, NOISY_HALF_WIDTH, Judgement, judge
 from edgewise.bench.worker_process import WorkerProcess
-from edgewise.deploy.runtimes.formats import check_format, format_of, model_bytes
-from edgewise.deploy.runtimes.registry import get_runtime, runtime_for
+from edgewise.deploy.runtimes.formats import format_of, model_bytes
+from edgewise.deploy.runtimes.registry import runtime_for
 from edgewise.errors import ConfigError
 from edgewise.records.bench import LAUNCHES
 from edgewise.records.environment import Environment, capture_environment
 from edgewise.records.measurement import MachineSpeed, Measurement
-from edgewise.records.op_time import OpTime
 
 MAX_ALIVE = 8
 """Workers that live, and take turns, at the same time; each holds its model in memory."""
-MAX_CALLS = 1000
-"""Calls in one block at most; all samples are kept, and thousands of calls of a tiny file say no more."""
 CAREFUL = 3
 """Launches from which on a caller wants small differences told apart: more are added where that many do not suffice."""
-MIN_PROFILED = 6
-"""Calls of a profile at least."""
-WARM_UP_S = 2.0
-TIMEOUT_S = 120.0
+
+STARTING = 2
+"""Workers that import their runtimes at the same time."""
+SURELY = 1.25
+"""A case is too slow when its first warm calls take this many times what is allowed: they may have been disturbed."""
 
 Progress = Callable[[int, int], None]
 """Called with the blocks done and the blocks expected in all; the latter grows when a set is measured again."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Case:
-    """One file to be measured in one runtime.
-
-    Attributes:
-        name: what to call it in the record.
-        path: the file.
-        runtime: as in `registry.RUNTIMES`.
-        format: as in ``onnx``.
-        precision: as in ``fp32``.
-        threads: for one call; also the number of cores that the process is pinned to.
-        batch: images in one call.
-        input_shape: (N, C, H, W), of which N is replaced by `batch`; None takes the file's own.
-    """
-
-    name: str
-    path: Path
-    runtime: str
-    format: str
-    precision: str
-    threads: int = 1
-    batch: int = 1
-    input_shape: tuple[int, ...] | None = None
-
-    def check(self) -> None:
-        """Refuse what cannot be measured, before any process is started.
-
-        Raises:
-            ConfigError: a number is out of range.
-            InputError: the runtime is unknown, or the file is missing or not one of the runtime's.
-        """
-        check_threads(self.threads)
-        if self.batch < 1:
-            raise ConfigError(f"batch is {self.batch}; accepted: 1 or more")
-        if self.input_shape is not None and min(self.input_shape, default=0) < 1:
-            raise ConfigError(f"input_shape is {self.input_shape}; accepted: sizes of 1 or more")
-        check_format(self.path, get_runtime(self.runtime))
-
-
-@dataclass(frozen=True, kw_only=True)
-class Plan:
-    """How much to measure.
-
-    Attributes:
-        launches: fresh processes of each case at most, one after the other.
-        min_blocks: blocks of each case, shared out among its launches.
-        block_ms: about how long one block lasts; it holds one call at least.
-        max_s_per_case: time after which a case gets no further block, shared out likewise; starting its processes may take as
-            long again.
-        timeout_s: longest time that a worker may take for one answer.
-    """
-
-    launches: int = 1
-    min_blocks: int = MIN_BLOCKS
-    block_ms: float = 20.0
-    max_s_per_case: float = 20.0
-    timeout_s: float = TIMEOUT_S
-
-    def launches_for(self, start_s: float, num_cases: int) -> int:
-        """Return how often ``num_cases`` are launched when starting them once takes ``start_s``: all starts fit into the time given."""
-        affordable = int(num_cases * self.max_s_per_case / start_s)
-        return max(1, min(self.launches, self.min_blocks, affordable))
-
-
-@dataclass(kw_only=True)
-class Series:
-    """The blocks of one case as they come in, launch after launch."""
-
-    launch_sizes: list[int] = field(default_factory=list)
-    load_ms: list[float] = field(default_factory=list)
-    input_shape: tuple[int, ...] = ()
-    peak_rss_bytes: int = 0
-    placement: dict[str, int] | None = None
-    samples_ms: list[tuple[float, ...]] = field(default_factory=list)
-    reference_ms: list[float] = field(default_factory=list)
-    checksums: list[list[str]] = field(default_factory=list)
-    """Of each launch's outputs: processes may round differently, one process may not."""
-    occupancies: list[dict[str, float]] = field(default_factory=list)
-    spent_s: float = 0.0
-    """In the launch that runs."""
-
-    def contention(self, threads: int) -> Contention:
-        """Sum up who had the processor during the blocks."""
-        total = {name: sum(one[name] for one in self.occupancies) for name in self.occupancies[0]}
-        num_cores, num_watched = self.occupancies[0]["num_cores"], self.occupancies[0]["num_watched"]
-        own_s = total["process_s"]
-        return Contention(
-            cpu_share=own_s / total["wall_s"] if threads == 1 else None,
-            others_on_cores=(total["cores_busy_s"] - own_s) / (total["wall_s"] * num_watched),
-            others_on_machine=(total["machine_busy_s"] - own_s) / (total["wall_s"] * num_cores),
-        )
-
-
-class Bench:
-    """One case in its worker: loaded, warm, and ready to take its turns."""
-
-    def __init__(self, case: Case, worker: WorkerProcess, plan: Plan) -> None:
-        self.case = case
-        self._worker = worker
-        loaded = worker.ask(
-            "load",
-            path=str(case.path),
-            runtime=case.runtime,
-            threads=case.threads,
-            batch=case.batch,
-            input_shape=case.input_shape,
-        )
-        self.load_ms: float = loaded["load_ms"]
-        self.input_shape: tuple[int, ...] = tuple(loaded["input_shape"])
-        warm = worker.ask("warm_up", max_s=min(WARM_UP_S, plan.max_s_per_case))
-        self._call_ms: float = warm["call_ms"]
-        self._num_calls = min(MAX_CALLS, max(1, round(plan.block_ms / self._call_ms)))
-
-    def join(self, series: Series) -> None:
-        """Begin this launch's part of ``series``."""
-        series.launch_sizes.append(0)
-        series.checksums.append([])
-        series.load_ms.append(self.load_ms)
-        series.input_shape = self.input_shape
-        series.spent_s = 0.0
-
-    def take_block(self, series: Series) -> None:
-        """Time one block and add it to ``series``."""
-        started = time.perf_counter()
-        block = self._worker.ask("block", num_calls=self._num_calls)
-        series.samples_ms.append(tuple(block["samples_ms"]))
-        series.reference_ms.append(block["reference_ms"])
-        series.checksums[-1].append(block["checksum"])
-        series.launch_sizes[-1] += 1
-        series.occupancies.append(block["occupancy"])
-        series.spent_s += time.perf_counter() - started
-
-    def operator_times(self, max_s: float) -> tuple[OpTime, ...]:
-        """Return what the operators take in a profile of about ``max_s`` seconds; empty where the runtime has no profiler."""
-        num_calls = min(MAX_CALLS, max(MIN_PROFILED, round(max_s * 1e3 / self._call_ms)))
-        return tuple(OpTime(**each) for each in self._worker.ask("operator_times", num_calls=num_calls)["ops"])
-
-    def leave(self, series: Series) -> None:
-        """Add the largest resident size of the worker so far, and where its operators run."""
-        footprint = self._worker.ask("footprint")
-        series.peak_rss_bytes = max(series.peak_rss_bytes, footprint["peak_rss_bytes"])
-        series.placement = footprint["placement"]
 
 
 class BlockCounter:
@@ -234,10 +90,6 @@ def measure_cases(
         InputError: a case cannot be measured as given; nothing was started, or all is stopped again.
         BenchError: a process died or hung; all others are stopped.
     """
-    if launches < 1:
-        raise ConfigError(f"launches is {launches}; accepted: 1 or more")
-    for case in cases:
-        case.check()
     plan = Plan(
         launches=launches,
         min_blocks=min_blocks,
@@ -245,11 +97,40 @@ def measure_cases(
         max_s_per_case=max_s_per_case,
         timeout_s=timeout_s,
     )
+    return [each for each in _measured(cases, plan, progress) if not isinstance(each, TooSlow)]
+
+
+@dataclass(frozen=True)
+class TooSlow:
+    """A case that was not measured, as a call takes longer than allowed."""
+
+    latency_ms: float
+    """Of a few warm calls, or what was measured."""
+
+
+def measure_within(
+    cases: Sequence[Case], max_ms: float, *, launches: int = LAUNCHES, progress: Progress | None = None
+) -> list[Measurement | TooSlow]:
+    """Do as `measure_cases` does, without those of ``cases`` that take longer than ``max_ms``; most of these show when they are warm.
+
+    Raises:
+        InputError: as `measure_cases`.
+        BenchError: as `measure_cases`.
+    """
+    found = _measured(cases, Plan(launches=launches, max_call_ms=SURELY * max_ms), progress)
+    return [TooSlow(each.latency_ms) if each.latency_ms > max_ms else each for each in found]
+
+
+def _measured(cases: Sequence[Case], plan: Plan, progress: Progress | None) -> list[Measurement | TooSlow]:
+    if plan.launches < 1:
+        raise ConfigError(f"launches is {plan.launches}; accepted: 1 or more")
+    for case in cases:
+        case.check()
     counter = BlockCounter(progress, len(cases) * plan.min_blocks)
-    measurements: list[Measurement] = []
+    found: list[Measurement | TooSlow] = []
     for start in range(0, len(cases), MAX_ALIVE):
-        measurements += _measure_set(cases[start : start + MAX_ALIVE], plan, counter)
-    return measurements
+        found += _measure_set(cases[start : start + MAX_ALIVE], plan, counter)
+    return found
 
 
 def measure_file(
@@ -310,56 +191,68 @@ def quick_latency_ms(
     return float(statistics.block_medians(series.samples_ms).min())
 
 
-def _measure_set(cases: Sequence[Case], plan: Plan, counter: BlockCounter) -> list[Measurement]:
+def _measure_set(cases: Sequence[Case], plan: Plan, counter: BlockCounter) -> list[Measurement | TooSlow]:
     environment = capture_environment()
     taken = _take_all(cases, plan, counter)
-    judgements = _judge_all(cases, taken, plan)
-    note = _why_again(cases, judgements)
+    quick = [case for case, series in zip(cases, taken, strict=True) if series.slow_ms is None]
+    series_of = [series for series in taken if series.slow_ms is None]
+    judgements = _judge_all(quick, series_of, plan)
+    note = _why_again(quick, judgements)
     if note:
-        counter.expect(len(cases) * plan.min_blocks)
-        taken = _take_all(cases, plan, counter)
-        judgements = _judge_all(cases, taken, plan)
-    return [
+        counter.expect(len(quick) * plan.min_blocks)
+        series_of = _take_all(quick, replace(plan, max_call_ms=math.inf), counter)
+        judgements = _judge_all(quick, series_of, plan)
+    records = iter(
         _record(case, series, judgement, note, environment)
-        for case, series, judgement in zip(cases, taken, judgements, strict=True)
-    ]
+        for case, series, judgement in zip(quick, series_of, judgements, strict=True)
+    )
+    return [next(records) if series.slow_ms is None else TooSlow(series.slow_ms) for series in taken]
 
 
 def _take_all(cases: Sequence[Case], plan: Plan, counter: BlockCounter) -> list[Series]:
     """Launch all ``cases`` several times, in the opposite order each time, and take their blocks.
 
-    Where a median is not known well enough then, all are launched as many times again.
+    Where a median is not known well enough then, all are launched as many times again. Those that are too slow when they are warm
+    get no blocks.
     """
     taken = [Series() for _ in cases]
+    left = list(zip(cases, taken, strict=True))
     launch, launches, last = 0, plan.launches, plan.launches
-    while launch < last:
+    while launch < last and left:
         with ExitStack() as stack:
             benches, started = [], time.perf_counter()
-            order = alternated(list(zip(cases, taken, strict=True)), launch)
+            order = alternated(left, launch)
             for worker, (case, series) in zip(_started([case for case, _ in order], plan, stack), order, strict=True):
                 bench = Bench(case, worker, plan)
+                if launch == 0 and bench.call_ms > plan.max_call_ms:
+                    series.slow_ms = bench.call_ms
+                    worker.close()
+                    continue
                 bench.join(series)
                 benches.append((bench, series))
-            if launch == 0:
-                launches = last = plan.launches_for(time.perf_counter() - started, len(cases))
-                counter.expect(len(cases) * (launches * math.ceil(plan.min_blocks / launches) - plan.min_blocks))
+            left = [(case, series) for case, series in left if series.slow_ms is None]
+            if launch == 0 and left:
+                launches = last = plan.launches_for(time.perf_counter() - started, len(left))
+                counter.expect(
+                    len(left) * launches * math.ceil(plan.min_blocks / launches) - len(cases) * plan.min_blocks
+                )
             _take_turns(benches, math.ceil(plan.min_blocks / launches), plan.max_s_per_case / launches, counter)
             for bench, series in benches:
                 bench.leave(series)
         launch += 1
-        if launch == launches == plan.launches >= CAREFUL and _needs_more(cases, taken):
+        if launch == launches == plan.launches >= CAREFUL and _needs_more(left):
             last = 2 * launches
-            counter.expect(len(cases) * launches * math.ceil(plan.min_blocks / launches))
+            counter.expect(len(left) * launches * math.ceil(plan.min_blocks / launches))
     return taken
 
 
-def _needs_more(cases: Sequence[Case], taken: Sequence[Series]) -> bool:
+def _needs_more(measured: Sequence[tuple[Case, Series]]) -> bool:
     """Say whether a median is not known as well as a trusted one has to be, for no fault of other processes or of the machine's speed."""
-    if any(series.contention(case.threads).disturbance() for case, series in zip(cases, taken, strict=True)):
+    if any(series.contention(case.threads).disturbance() for case, series in measured):
         return False
-    if any(find_step(series.reference_ms) is not None for series in taken):
+    if any(find_step(series.reference_ms) is not None for _, series in measured):
         return False
-    widths = (statistics.half_width(series.samples_ms, launch_sizes=series.launch_sizes) for series in taken)
+    widths = (statistics.half_width(series.samples_ms, launch_sizes=series.launch_sizes) for _, series in measured)
     return any(width > NOISY_HALF_WIDTH for width in widths)
 
 
@@ -375,18 +268,18 @@ def _take_turns(
 
 
 def _started(cases: Sequence[Case], plan: Plan, stack: ExitStack) -> list[WorkerProcess]:
-    """Start a worker for each case, two at a time, and wait until each has imported its runtime."""
-    workers: list[WorkerProcess] = []
-    for at in range(0, len(cases), 2):
-        two = []
-        for case in cases[at : at + 2]:
-            worker = stack.enter_context(WorkerProcess(case.path, case.threads, plan.timeout_s, worker_process.COMMAND))
-            worker.order("get_ready", runtime=case.runtime)
-            two.append(worker)
-        for worker in two:
-            worker.answer("get_ready")
-        workers += two
-    return workers
+    """Start a worker for each case, at most two of them importing their runtime at any time, and wait until all have."""
+
+    def started(case: Case) -> WorkerProcess:
+        worker = stack.enter_context(WorkerProcess(case.path, case.threads, plan.timeout_s, worker_process.COMMAND))
+        worker.ask("get_ready", runtime=case.runtime)
+        return worker
+
+    pool = ThreadPoolExecutor(STARTING)
+    try:
+        return list(pool.map(started, cases))
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _judge_all(cases: Sequence[Case], taken: Sequence[Series], plan: Plan) -> list[Judgement]:

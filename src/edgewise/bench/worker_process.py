@@ -91,6 +91,11 @@ class WorkerProcess:
         with suppress(BrokenPipeError):
             self._process.stdin.close()
 
+    def let_go(self) -> None:
+        """Tell the process to end, and do not wait for it; `close` does."""
+        with suppress(BenchError):  # it has ended already
+            self.order("quit")
+
     def close(self) -> None:
         """Let the process end by itself, or end it after 2 s."""
         assert self._process.stdin is not None

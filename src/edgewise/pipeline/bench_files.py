@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Self
 
-from edgewise.bench.protocol import Case
+from edgewise.bench.case import Case
 from edgewise.cost.limit import Work
 from edgewise.deploy.artifact_file import load_artifact
 from edgewise.deploy.workshop import Workshop

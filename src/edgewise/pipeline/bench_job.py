@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from edgewise.bench.protocol import MAX_ALIVE, measure_cases, quick_latency_ms
+from edgewise.bench.protocol import MAX_ALIVE, TooSlow, measure_cases, measure_within
 from edgewise.errors import BenchError, ConfigError, ExportError, InputError, Interrupted, shown
 from edgewise.pipeline.bench_files import Files, LeftOutError, Made
 from edgewise.pipeline.bench_folder import BenchFolder
@@ -131,12 +131,27 @@ class _Bench:
             self._raise_if_given(error, made)
             self._measure_apart(made, error)
             return
-        for each, measurement in zip(made, measured, strict=True):
-            self._keep(each.slot, each, measurement=measurement)
+        for each, found in zip(made, measured, strict=True):
+            self._take(each, found)
 
-    def _measured(self, made: Sequence[Made]) -> list[Measurement]:
-        cases = [each.case for each in made]
-        return measure_cases(cases, launches=self._request.launches, progress=self._listener.on_progress)
+    def _measured(self, made: Sequence[Made]) -> Sequence[Measurement | TooSlow]:
+        cases, launches, progress = [each.case for each in made], self._request.launches, self._listener.on_progress
+        if self._request.max_ms is None:
+            return measure_cases(cases, launches=launches, progress=progress)
+        return measure_within(cases, self._request.max_ms, launches=launches, progress=progress)
+
+    def _take(self, made: Made, found: Measurement | TooSlow) -> None:
+        """Keep what came out, or leave out what takes too long; nothing larger is tried then where that is hopeless."""
+        max_ms = self._request.max_ms
+        if not isinstance(found, TooSlow):
+            self._keep(made.slot, made, measurement=found)
+            return
+        assert max_ms is not None
+        taken = format_ms(found.latency_ms)
+        if found.latency_ms > HOPELESS * max_ms and not made.slot.is_file:
+            where = made.slot.runtime, made.slot.precision, made.slot.threads
+            self._too_slow[where] = f"not tried: {made.slot.what}, which is smaller, takes {taken}"
+        self._leave_out(made.slot, f"takes about {taken}, over {format_ms(max_ms)}", made)
 
     def _raise_if_given(self, error: BenchError | InputError, made: Sequence[Made]) -> None:
         """Raise an error that is a given file's fault; one of a file that was made here is left out with its reason."""
@@ -151,12 +166,12 @@ class _Bench:
         self._listener.on_message(f"{error}; the set is measured one by one")
         for each in made:
             try:
-                (measurement,) = self._measured([each])
+                (found,) = self._measured([each])
             except (BenchError, InputError) as own:
                 self._raise_if_given(own, [each])
                 self._leave_out(each.slot, str(own), each)
             else:
-                self._keep(each.slot, each, measurement=measurement)
+                self._take(each, found)
 
     def _is_hopeless(self, slot: Slot) -> bool:
         """Say whether a smaller model is far too slow in the same place already; the slot is left out then."""
@@ -169,32 +184,10 @@ class _Bench:
     def _made(self, slot: Slot, folder: Path) -> Made | None:
         """Return ``slot`` with its file, or leave it out."""
         try:
-            made = self._files.made(slot, folder)
+            return self._files.made(slot, folder)
         except LeftOutError as error:
             self._leave_out(slot, str(error))
             return None
-        try:
-            slow = self._over_budget(made)
-        except (BenchError, InputError) as error:
-            self._raise_if_given(error, [made])
-            slow = str(error)
-        if slow:
-            self._leave_out(slot, slow, made)
-            return None
-        return made
-
-    def _over_budget(self, made: Made) -> str:
-        """Say that a file takes longer than `max_ms`, after a first look of a second; empty where it does not."""
-        max_ms, case = self._request.max_ms, made.case
-        if max_ms is None:
-            return ""
-        first_look = quick_latency_ms(
-            case.path, case.runtime, case.threads, batch=case.batch, input_shape=case.input_shape
-        )
-        if first_look > HOPELESS * max_ms and not made.slot.is_file:
-            where = made.slot.runtime, made.slot.precision, made.slot.threads
-            self._too_slow[where] = f"not tried: {made.slot.what}, which is smaller, takes {format_ms(first_look)}"
-        return f"takes about {format_ms(first_look)}, over {format_ms(max_ms)}" if first_look > max_ms else ""
 
     def _leave_out(self, slot: Slot, why: str, made: Made | None = None) -> None:
         self._listener.on_message(f"{slot.what} {slot.runtime} {slot.precision} is left out: {why}")

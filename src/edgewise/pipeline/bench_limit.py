@@ -8,7 +8,7 @@ from functools import cached_property
 
 from torch import nn
 
-from edgewise.bench.protocol import Case
+from edgewise.bench.case import Case
 from edgewise.blocks.fuse import fuse
 from edgewise.cost.count import count
 from edgewise.cost.device_files import this_cpu

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edgewise.bench.protocol import Case, measure_cases
+from edgewise.bench.case import Case
+from edgewise.bench.protocol import measure_cases
 from edgewise.data.dataset import Dataset
 from edgewise.deploy.evaluate import Answers, agreement, evaluate_file
 from edgewise.deploy.export import export

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from torch import nn
 
+from edgewise.bench.case import Case
 from edgewise.bench.one_after_another import time_files
-from edgewise.bench.protocol import Case
 from edgewise.bench.schedule import alternated
 from edgewise.deploy.export import export
 from edgewise.deploy.runtimes.registry import get_runtime

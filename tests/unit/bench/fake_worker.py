@@ -2,7 +2,8 @@
 
 MODE is ``good``, ``die``, ``hang``, ``changing`` (its output), ``disturbed`` (for 30 blocks), ``busy``, ``stepping`` (the machine is
 twice as fast from the 16th block on), ``slow`` (to load), ``moody`` (each process has a speed of its own) or ``scattered`` (two
-processes are 6 % slower, the next two are not). Blocks and processes are counted over all that wrote into LOG.
+processes are 6 % slower, the next two are not). A file named ``late`` warms up slowly. Blocks and processes are counted over all that
+wrote into LOG.
 """
 
 import json
@@ -74,7 +75,7 @@ for line in sys.stdin:
         time.sleep(0.4 if mode == "slow" else 0.0)
         answer = {"load_ms": 1.0, "input_shape": [order["batch"], 8]}
     elif order["do"] == "warm_up":
-        answer = {"call_ms": 4.0, "stable": True}
+        answer = {"call_ms": 40.0 if name == "late" else 4.0, "stable": True}
     elif order["do"] == "block":
         answer = block(order)
     elif order["do"] == "operator_times":

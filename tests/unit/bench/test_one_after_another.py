@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from edgewise.bench import worker_process
+from edgewise.bench.case import Case
 from edgewise.bench.one_after_another import time_files
-from edgewise.bench.protocol import Case
 from edgewise.records.op_time import OpTime
 
 FAKE = Path(__file__).parent / "fake_worker.py"

@@ -12,7 +12,8 @@ import torch
 from export_nets import LABELS, PREPROCESSING, SIZE, TinyNet
 from torch import nn
 
-from edgewise.bench.protocol import Case, measure_cases
+from edgewise.bench.case import Case
+from edgewise.bench.protocol import measure_cases
 from edgewise.blocks.fuse import fuse
 from edgewise.blocks.state_hash import sha256_of_state
 from edgewise.cli.render import render_artifact

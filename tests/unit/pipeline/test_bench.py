@@ -11,6 +11,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from edgewise.bench import worker_process
+from edgewise.bench.protocol import TooSlow
 from edgewise.errors import BenchError, ConfigError, ExportError, InputError, Interrupted, OutputError, UnknownNameError
 from edgewise.models.catalogue import CATALOGUE
 from edgewise.pipeline import bench_job
@@ -244,13 +245,18 @@ def test_when_nothing_can_be_measured_the_first_reason_is_told(files, monkeypatc
 
 
 def test_what_takes_longer_than_allowed_is_left_out(files, monkeypatch):
-    monkeypatch.setattr(bench_job, "quick_latency_ms", lambda path, *_, **__: {"b.onnx": 7.0}.get(path.name, 2.0))
+    def measured(cases, max_ms, **more):
+        found = bench_job.measure_cases(cases, **more)
+        return [TooSlow(7.0) if case.name == "b.onnx" else each for case, each in zip(cases, found, strict=True)]
+
+    monkeypatch.setattr(bench_job, "measure_within", measured)
     _, cases = run(request_of(*files, max_ms=5.0))
     assert [case.left_out for case in cases] == ["", "takes about 7.00 ms, over 5.00 ms", ""]
 
 
 def test_a_larger_model_is_not_tried_where_a_smaller_one_is_hopeless(files, monkeypatch):
-    monkeypatch.setattr(bench_job, "quick_latency_ms", lambda *_, **__: 20.0)
+    monkeypatch.setattr(bench_job, "measure_within", lambda *_, **__: [TooSlow(20.0)])
+    monkeypatch.setattr(bench_job, "MAX_ALIVE", 1)
     request = request_of("mobilenetv4_conv_small_035", "mobilenetv4_conv_large", max_ms=5.0, img_size=32)
     heard = Heard()
     _, cases = run(request, heard)
