@@ -179,7 +179,9 @@ def _row(name: str, ways: Sequence[tuple[str, str]], data: str) -> dict[str, Any
             return path, shape, judged
 
         at_once = 1 + conversions_at_once(sum(weight.numel() for weight in ours.parameters()))
-        done = dict(workshop.beside_each_other([partial(made, *way) for way in ways], at_once))
+        done = dict(
+            workshop.beside_each_other([partial(made, *way) for way in ways], at_once, [name for name, _ in ways])
+        )
         top1s: dict[str, tuple[float | None, float | None]] = {}
         left_out: dict[str, str] = {}
         in_float: dict[str, list[str]] = {}

@@ -115,7 +115,7 @@ def _row(task: Task, member: Member, data: str, runs: Path, epochs: int) -> dict
     ]
     with Workshop() as workshop:
         tasks = [partial(_written, exporting, run, *way, workshop) for way in ways]
-        outcomes = dict(workshop.beside_each_other(tasks, exporting.at_once))
+        outcomes = dict(workshop.beside_each_other(tasks, exporting.at_once, [name for name, _ in ways]))
     made = [(*way, outcomes[place]) for place, way in enumerate(ways)]
     files = [_file(name, each) for name, _, each in made if isinstance(each, Artifact)]
     left_out = {f"{name} {precision}": str(each) for name, precision, each in made if not isinstance(each, Artifact)}

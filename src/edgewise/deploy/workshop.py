@@ -25,6 +25,8 @@ from edgewise.records.environment import usable_cores
 
 T = TypeVar("T")
 
+LONGEST: Final = frozenset({"pte", "tflite", "mlpackage"})
+"""Formats that take two and more times as long as any other; see ``wall_s_of_formats`` in results/export_all.json."""
 CONVERTER_BYTES: Final = 3 << 29
 """Memory of a process with an SDK loaded, roughly the largest of them."""
 BYTES_PER_WEIGHT: Final = 40
@@ -106,14 +108,22 @@ class Workshop:
         with self._converter(format) as converter:
             converter.run(job_file, task=task, timeout_s=timeout_s)
 
-    def beside_each_other(self, tasks: Sequence[Callable[[], T]], at_once: int) -> Iterator[tuple[int, T]]:
+    def beside_each_other(
+        self, tasks: Sequence[Callable[[], T]], at_once: int, formats: Sequence[str] = ()
+    ) -> Iterator[tuple[int, T]]:
         """Do ``tasks`` in ``at_once`` threads, and give the place and the outcome of each as it is done.
 
         Where one raises, or the caller is interrupted, the workshop is closed, with which the others end too.
+
+        Args:
+            tasks: exports.
+            at_once: threads.
+            formats: of each task, where they differ: what takes longest is begun first.
         """
         pool = ThreadPoolExecutor(at_once)
+        order = sorted(range(len(tasks)), key=lambda place: formats[place] not in LONGEST if formats else 0)
         try:
-            places = {pool.submit(task): place for place, task in enumerate(tasks)}
+            places = {pool.submit(tasks[place]): place for place in order}
             for future in as_completed(places):
                 yield places[future], future.result()
         except BaseException:

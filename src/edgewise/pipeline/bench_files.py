@@ -81,7 +81,7 @@ class Files:
             self._listener.on_stage(f"Exporting {exporting.trained.name} to {ways}")
             tasks = [partial(self._export, exporting, slot, out_dir) for out_dir, slot in own.items()]
             self._listener.on_progress(0, len(tasks))
-            done = self._workshop.beside_each_other(tasks, exporting.at_once)
+            done = self._workshop.beside_each_other(tasks, exporting.at_once, [slot.format for slot in own.values()])
             for num_done, (place, outcome) in enumerate(done, 1):
                 self._exports[list(own)[place]] = outcome
                 self._listener.on_progress(num_done, len(tasks))
@@ -140,7 +140,13 @@ class Files:
         batch = self._request.batch
         try:
             return exporting.write(
-                out_dir, slot.format, slot.precision, batch=batch, judge=False, workshop=self._workshop
+                out_dir,
+                slot.format,
+                slot.precision,
+                batch=batch,
+                dynamic_batch=False,  # as it is measured; a dynamic one takes an exporter three times as long
+                judge=False,
+                workshop=self._workshop,
             )
         except (ExportError, InputError) as error:
             return error

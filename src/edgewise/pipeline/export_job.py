@@ -125,7 +125,7 @@ def export_formats(
         tasks = [
             partial(_outcome, exporting, out_dir / f"{name}-{request.precision}", name, workshop) for name in formats
         ]
-        for place, outcome in workshop.beside_each_other(tasks, exporting.at_once):
+        for place, outcome in workshop.beside_each_other(tasks, exporting.at_once, formats):
             outcomes[place] = outcome
             listener.on_progress(len(outcomes), len(formats))
     return [outcomes[place] for place in range(len(formats))]
@@ -226,6 +226,7 @@ class Exporting:
         precision: str = "fp32",
         *,
         batch: int = 1,
+        dynamic_batch: bool | None = None,
         judge: bool = True,
         workshop: Workshop | None = None,
     ) -> Artifact:
@@ -235,7 +236,8 @@ class Exporting:
             out_dir: a new folder, or an earlier export's.
             format_: as in ``onnx``.
             precision: one that the format has.
-            batch: images a call, where the format has a fixed batch.
+            batch: images a call, where the file has a fixed batch.
+            dynamic_batch: whether it takes any; by default where that costs no speed.
             judge: whether a reduced precision without images to judge it on is refused; else it is written, not verified.
             workshop: shared with other exports.
 
@@ -266,6 +268,7 @@ class Exporting:
             force=self.request.force,
             verify=judge or precision == "fp32" or labelled is not None,
             batch=batch,
+            dynamic_batch=dynamic_batch,
             fold_normalize=self.request.fold_normalize,
             softmax=self.request.softmax,
             layout=self.request.layout,

@@ -64,6 +64,7 @@ class NetworkTimer:
                 format=get_runtime(self._runtime).formats[0],
                 preprocessing=Preprocessing(img_size=side),
                 model_name=name,
+                dynamic_batch=False,  # three times as fast to export
                 verify=False,
                 workshop=self._workshop,
             )

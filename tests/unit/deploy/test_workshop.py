@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from functools import partial
 
 import numpy as np
 import pytest
@@ -62,6 +63,15 @@ def test_a_model_is_asked_once_for_the_same_images() -> None:
         mine = shop.answers(model, "a")
         assert shop.answers(model, "a") is mine
         assert shop.answers(model, "b") is not mine
+
+
+def test_what_takes_longest_begins_first() -> None:
+    begun = []
+    with Workshop() as shop:
+        tasks = [partial(begun.append, name) for name in ("onnx", "pte", "ncnn", "tflite")]
+        done = list(shop.beside_each_other(tasks, 1, ["onnx", "pte", "ncnn", "tflite"]))
+    assert begun == ["pte", "tflite", "onnx", "ncnn"]
+    assert sorted(place for place, _ in done) == [0, 1, 2, 3]
 
 
 def test_tasks_run_beside_each_other_and_say_which_they_are() -> None:
