@@ -87,7 +87,7 @@ bench-best: $(STAMP) ## our files against timm's own export, sixteen models, abo
 bench-all: $(STAMP) ## latency of every model in every runtime, with its chart, about 90 minutes on a quiet machine
 	$(BIN)/python benchmarks/zoo_bench.py
 
-bench-int8: $(STAMP) ## int8 accuracy of trained models in every format, about 2 hours; CIFAR10=… TRASHNET=…
+bench-int8: $(STAMP) ## int8 accuracy of trained models in every format, about 3 hours; CIFAR10=… TRASHNET=…
 	$(BIN)/python benchmarks/int8_table.py $(if $(CIFAR10),--cifar10 '$(CIFAR10)') $(if $(TRASHNET),--trashnet '$(TRASHNET)')
 
 bench-phones: $(STAMP) ## published phone latencies from a fitted roofline, each model left out once

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import nn
+from torch.nn import functional
 
 from edgewise.blocks.conv_norm import Norm
 from edgewise.blocks.fold import Weights, sum_branches, with_weights
@@ -33,8 +34,18 @@ class ConvBN(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(N, in_chs, H, W) -> (N, out_chs, ceil(H/stride), ceil(W/stride))."""
-        out: torch.Tensor = self.bn(self.conv(x))
+        out: torch.Tensor = self.bn(self._convolved(x))
         return out
+
+    def _convolved(self, x: torch.Tensor) -> torch.Tensor:
+        conv = self.conv
+        if not self.training or conv.kernel_size != (1, 1) or conv.stride == (1, 1):
+            convolved: torch.Tensor = conv(x)
+            return convolved
+        # oneDNN writes past its memory in the weights' gradient of a strided 1x1 convolution of few channels that lie last
+        # (github.com/uxlfoundation/oneDNN/issues/6035), so what a stride passes over is left out before
+        down, right = conv.stride
+        return functional.conv2d(x[:, :, ::down, ::right], conv.weight, groups=conv.groups)
 
 
 class ReparamUnit(nn.Module):
