@@ -16,7 +16,7 @@ TRASHNET_ARGS ?= --max-ms 2 --img-size 128 --time-budget 20m
 CIFAR_ARGS ?= --model mobilenetv4_conv_small --width-mult 0.5 --img-size 32 --time-budget 10m
 
 .DEFAULT_GOAL := help
-.PHONY: help setup quickstart test test-zoo lint format clean docs bench-count bench-memory bench-zoo bench-build bench-compile bench-battery bench-latency bench-matrix bench-protocol bench-best bench-all bench-phones bench-int8 bench-bugs bench-export bench-qat \
+.PHONY: help setup quickstart test test-zoo lint format clean docs bench-count bench-memory bench-zoo bench-build bench-compile bench-battery bench-latency bench-table bench-budgets bench-matrix bench-protocol bench-best bench-all bench-phones bench-int8 bench-bugs bench-export bench-qat \
 	bench-startup bench-step bench-quickstart bench-trashnet bench-cifar bench-import
 
 help: ## list the targets
@@ -96,6 +96,12 @@ bench-phones: $(STAMP) ## published phone latencies from a fitted roofline, each
 bench-latency: $(STAMP) ## predicted against measured latencies, about 7 minutes (EVERY=1: 40); PROFILE=profile.json of edgewise calibrate
 	@test -n '$(PROFILE)' || { echo "make: give a profile, as in: make $@ PROFILE=runs/calibrate/profile.json" >&2; exit 1; }
 	$(BIN)/python benchmarks/latency_prediction.py --profile '$(PROFILE)' --every $(EVERY)
+
+bench-table: $(STAMP) ## error of a search space's latency table on left-out networks, about 10 minutes
+	$(BIN)/python benchmarks/latency_table.py
+
+bench-budgets: $(STAMP) ## fit --max-ms by a calibration against measuring everything, 20 budgets, about 30 minutes
+	$(BIN)/python benchmarks/fit_by_prediction.py
 
 bench-matrix: $(STAMP) ## every family in every export format, about 20 minutes
 	$(BIN)/python benchmarks/export_matrix.py

@@ -24,13 +24,13 @@ def render_calibration(profile: LatencyProfile, path: Path, *, as_json: bool) ->
     """Show what a calibration found, and what it is worth."""
     if as_json:
         print_json(
-            profile.model_dump(mode="json", exclude={"samples", "covariance", "processes"}) | {"path": str(path)}
+            profile.model_dump(mode="json", exclude={"samples", "corrections", "processes"}) | {"path": str(path)}
         )
         return
     if profile.processes:
-        table = new_table("kernels", "timed>", "one is known to>")
+        table = new_table("kernels", "timed>")
         for process in profile.processes:
-            table.add_row(process.group, str(len(process.points)), f"± {format_percent(process.scatter)}")
+            table.add_row(process.group, str(len(process.points)))
     else:
         table = _rooflines(profile)
     out = console()

@@ -21,8 +21,10 @@ BY_BLOCK: Final[frozenset[OpKind]] = frozenset({"depthwise", "grouped"})
 """Kinds that engines with blocked layouts compute another way where channels do not fill the blocks."""
 DENSE: Final[frozenset[OpKind]] = frozenset({"conv", "pointwise"})
 """Kinds that read a plain map where it has fewer channels than a block."""
-DEAR: Final = ALL_ACTIVATIONS - CLAMPS - {"leaky_relu"}
-"""Functions that cost more than a clamp."""
+PIECEWISE: Final = frozenset({"hardsigmoid", "hardswish"})
+GELU: Final = frozenset({"gelu"})
+DEAR: Final = (PIECEWISE, GELU, ALL_ACTIVATIONS - CLAMPS - {"leaky_relu"} - PIECEWISE - GELU)
+"""Functions that cost more than a clamp, by what they cost: a few products, an error function, an exponential."""
 NAMES: Final = ("inputs", "outputs", "map", "window", "macs", "weights", "moved")
 """Of the sizes: channels read and written, elements of the map or tokens, elements of the window, MACs, bytes of weights, bytes moved."""
 BLOCKS: Final = (16, 8)
@@ -35,6 +37,9 @@ FLAGS: Final = (
 )
 """Whether it strides; whether channels are no multiple of 16 or 8, read and written; whether fewer than 8 are read; how many operators are
 joined to it."""
+
+PLAIN_ROOF: Final = (1.0, 1 / 20_000, 1 / 10_000)
+"""µs a kernel, a MAC, a byte: 1 µs, 20 GMAC/s, 10 GB/s, where a group with few kernels stays."""
 
 Matrix = NDArray[np.float64]
 
@@ -64,6 +69,13 @@ def sizes_of(kernel: KernelCost) -> tuple[float, ...]:
     return tuple(math.log2(max(1, value)) for value in values)
 
 
+def roof_parts(sizes: Matrix) -> Matrix:
+    """Return what a roofline prices of (kernels, `NAMES`): one, MACs and bytes moved of each, (kernels, 3)."""
+    macs = np.exp2(sizes[:, NAMES.index("macs")])
+    moved = np.exp2(sizes[:, NAMES.index("moved")]) + np.exp2(sizes[:, NAMES.index("weights")])
+    return np.stack([np.ones(len(sizes)), np.where(macs <= 1, 0.0, macs), moved], axis=1)
+
+
 def flags_of(kernel: KernelCost) -> tuple[float, ...]:
     """Return 0 or 1 for each of `FLAGS`; of the last one a number."""
     inputs, outputs, _, _ = _shape(kernel)
@@ -76,14 +88,14 @@ def flags_of(kernel: KernelCost) -> tuple[float, ...]:
 
 
 def traits_of(kernel: KernelCost) -> tuple[float, ...]:
-    """Return what besides its sizes decides the time of a kernel: stride, a dear function, a shortcut, the map's side, unfilled blocks."""
+    """Return what besides its sizes decides the time of a kernel: stride, dear functions, a shortcut, the map's side, unfilled blocks."""
     inputs, outputs, _, _ = _shape(kernel)
     joined = set(map(_function, kernel.ops[1:]))
     side = kernel.out_shape[-1] if len(kernel.out_shape) == 4 else 1
     unfilled = 0 if kernel.block else sum(chs % BLOCKS[0] != 0 for chs in (inputs, outputs))
     return (
         2.0 * any(step > 1 for step in kernel.stride),
-        float(bool(joined & DEAR)),
+        *(float(bool(joined & functions)) for functions in DEAR),
         float(kernel.kind in CONVS and len(kernel.in_shapes) > 1),
         math.log2(max(1, side)),
         float(unfilled),

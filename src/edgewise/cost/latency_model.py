@@ -13,13 +13,11 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-from edgewise.cost.latency_features import FLAGS, NAMES, flags_of, group_of, sizes_of
-from edgewise.records.cost import KernelCost
+from edgewise.cost.kernel_table import KernelRows, KernelTable, Matrix, Places
+from edgewise.cost.latency_features import FLAGS, NAMES, PLAIN_ROOF, roof_parts
+from edgewise.cost.scaling import Scaling
 from edgewise.records.latency_profile import KernelModel
-
-Matrix = NDArray[np.float64]
 
 PRODUCTS: Final = (
     ("inputs", "inputs"),
@@ -34,11 +32,9 @@ PRODUCTS: Final = (
     ("moved", "moved"),
     ("weights", "weights"),
 )
-NUM_ROOF: Final = 3
+NUM_ROOF: Final = len(PLAIN_ROOF)
 """Parameters of the roofline: logarithms of overhead, of µs a MAC, of µs a byte."""
 NUM_TERMS: Final = len(NAMES) + len(PRODUCTS) + len(FLAGS)
-PRIOR_ROOF: Final = (math.log(1.0), math.log(1 / 20_000), math.log(1 / 10_000))
-"""1 µs a kernel, 20 GMAC/s, 10 GB/s: where a group with few kernels stays."""
 SPREAD_ROOF: Final = 2.0
 SPREAD_TERM: Final = 0.1
 """Standard deviations of the parameters' prior; sizes are scaled to one."""
@@ -53,65 +49,11 @@ DISTURBED: Final = 8.0
 MAX_STEPS: Final = 60
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
-    """The kernels of several networks, group by group.
-
-    Attributes:
-        num_networks: rows of the sums.
-        network: of each group, which network each kernel belongs to.
-        sizes: of each group, (kernels, `NAMES`).
-        flags: of each group, (kernels, `FLAGS`).
-    """
-
-    num_networks: int
-    network: dict[str, NDArray[np.intp]]
-    sizes: dict[str, Matrix]
-    flags: dict[str, Matrix]
-
-
-def table_of(networks: Sequence[Sequence[KernelCost]]) -> Table:
-    """Arrange the kernels of ``networks``."""
-    rows: dict[str, list[tuple[int, tuple[float, ...], tuple[float, ...]]]] = {}
-    for place, kernels in enumerate(networks):
-        for kernel in kernels:
-            if (group := group_of(kernel)) is not None:
-                rows.setdefault(group, []).append((place, sizes_of(kernel), flags_of(kernel)))
-    return Table(
-        num_networks=len(networks),
-        network={group: np.array([place for place, _, _ in each], np.intp) for group, each in rows.items()},
-        sizes={group: np.array([sizes for _, sizes, _ in each]) for group, each in rows.items()},
-        flags={group: np.array([flags for _, _, flags in each]) for group, each in rows.items()},
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Scaling:
-    """Where the sizes of a group lie, and how far they spread."""
-
-    centre: Matrix
-    scale: Matrix
-    low: Matrix
-    high: Matrix
-    num_kernels: int
-
-    @classmethod
-    def of(cls, sizes: Matrix) -> Scaling:
-        """Return that of a calibration's kernels."""
-        return cls(sizes.mean(0), np.maximum(sizes.std(0), 0.5), sizes.min(0), sizes.max(0), len(sizes))
-
-    @classmethod
-    def of_model(cls, model: KernelModel) -> Scaling:
-        """Return that of a profile."""
-        centre, scale, low, high = (np.array(each) for each in (model.centre, model.scale, model.low, model.high))
-        return cls(centre, scale, low, high, model.num_kernels)
-
-    def terms(self, sizes: Matrix, flags: Matrix) -> Matrix:
-        """Return (kernels, `NUM_TERMS`); beyond the sampled range a size counts as the range's end does."""
-        scaled = (np.clip(sizes, self.low, self.high) - self.centre) / self.scale
-        column = {name: scaled[:, at] for at, name in enumerate(NAMES)}
-        products = np.stack([column[one] * column[other] for one, other in PRODUCTS], axis=1)
-        return np.concatenate([scaled, products, flags], axis=1)
+def _terms(scaled: Matrix, flags: Matrix) -> Matrix:
+    """Return (kernels, `NUM_TERMS`)."""
+    column = {name: scaled[:, at] for at, name in enumerate(NAMES)}
+    products = np.stack([column[one] * column[other] for one, other in PRODUCTS], axis=1)
+    return np.concatenate([scaled, products, flags], axis=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,16 +64,16 @@ class Prepared:
     """(kernels, 3): one, MACs, bytes moved."""
     terms: Matrix
     """(kernels, `NUM_TERMS`)"""
-    networks: NDArray[np.intp]
+    networks: Places
     """Those that have such kernels, in order."""
-    starts: NDArray[np.intp]
+    starts: Places
     """Where the kernels of each begin."""
 
     @classmethod
-    def of(cls, scaling: Scaling, sizes: Matrix, flags: Matrix, network: NDArray[np.intp]) -> Prepared:
+    def of(cls, scaling: Scaling, rows: KernelRows) -> Prepared:
         """Prepare kernels, those of one network behind each other."""
-        networks, starts = np.unique(network, return_index=True)
-        return cls(_parts(sizes), scaling.terms(sizes, flags), networks, starts)
+        networks, starts = np.unique(rows.network, return_index=True)
+        return cls(roof_parts(rows.sizes), _terms(scaling.scaled(rows.sizes), rows.flags), networks, starts)
 
     def times(self, parameters: Matrix) -> tuple[Matrix, Matrix]:
         """Return each kernel's three parts in µs, and the factor on their sum."""
@@ -144,29 +86,40 @@ class Prepared:
         return np.concatenate([parts * factor[:, None], self.terms * times[:, None]], axis=1)
 
 
-def _parts(sizes: Matrix) -> Matrix:
-    """Return one, MACs and bytes moved of each kernel."""
-    macs = np.exp2(sizes[:, NAMES.index("macs")])
-    moved = np.exp2(sizes[:, NAMES.index("moved")]) + np.exp2(sizes[:, NAMES.index("weights")])
-    return np.stack([np.ones(len(sizes)), np.where(macs <= 1, 0.0, macs), moved], axis=1)
+class GroupModel:
+    """A `KernelModel`, ready to price kernels."""
+
+    def __init__(self, record: KernelModel) -> None:
+        self.record = record
+        self._scaling = Scaling.of_record(record)
+        roof = np.log([max(record.overhead_us, 1e-12), 1 / record.macs_per_us, 1 / record.bytes_per_us])
+        self._parameters = np.concatenate([roof, record.weights])
+
+    def logs(self, rows: KernelRows) -> Matrix:
+        """Return the logarithm of each kernel's time in µs."""
+        parts, factor = Prepared.of(self._scaling, rows).times(self._parameters)
+        logs: Matrix = np.log(parts.sum(1) * factor)
+        return logs
 
 
 class Fit:
     """Parameters of all groups that a calibration has met, fitted to its latencies."""
 
-    def __init__(self, networks: Sequence[Sequence[KernelCost]], latency_us: Sequence[float]) -> None:
+    def __init__(self, table: KernelTable, latency_us: Sequence[float] | Matrix) -> None:
         """Fit.
 
         Args:
-            networks: the kernels of each.
+            table: the networks.
             latency_us: of each, at one speed of the machine.
         """
-        table = table_of(networks)
-        self.groups = sorted(table.network)
-        self.scalings = {group: Scaling.of(table.sizes[group]) for group in self.groups}
+        self.groups = sorted(table.rows)
+        self.scalings = {group: Scaling.of(table.rows[group].sizes) for group in self.groups}
+        self._num_kernels = {group: len(rows.network) for group, rows in table.rows.items()}
         own = [*[SPREAD_ROOF] * NUM_ROOF, *[SPREAD_TERM] * NUM_TERMS]
         self._spread = np.concatenate([[SPREAD_ROOF], np.tile(own, len(self.groups))])
-        self._start = np.concatenate([[math.log(10.0)], np.tile([*PRIOR_ROOF, *[0.0] * NUM_TERMS], len(self.groups))])
+        self._start = np.concatenate(
+            [[math.log(10.0)], np.tile([*np.log(PLAIN_ROOF), *[0.0] * NUM_TERMS], len(self.groups))]
+        )
         self._wanted = np.log(np.asarray(latency_us, np.float64))
         prepared = self._prepared(table)
         self._trust = np.ones(table.num_networks)
@@ -177,16 +130,18 @@ class Fit:
         if not self._trust.all():
             self._solve(prepared, table.num_networks)
 
-    def predicted_us(self, networks: Sequence[Sequence[KernelCost]]) -> Matrix:
+    def predicted_us(self, table: KernelTable) -> Matrix:
         """Return the latency of each network; kernels of a group that was not met are left out."""
-        table = table_of(networks)
         return self._totals(self._prepared(table), table.num_networks, self.parameters)[0]
 
-    def _prepared(self, table: Table) -> dict[str, Prepared]:
+    @property
+    def constant_us(self) -> float:
+        """Return what a call costs whatever the network."""
+        return math.exp(self.parameters[0])
+
+    def _prepared(self, table: KernelTable) -> dict[str, Prepared]:
         return {
-            group: Prepared.of(self.scalings[group], table.sizes[group], table.flags[group], table.network[group])
-            for group in self.groups
-            if group in table.network
+            group: Prepared.of(self.scalings[group], table.rows[group]) for group in self.groups if group in table.rows
         }
 
     def _totals(
@@ -255,19 +210,6 @@ class Fit:
             loss = float(loss + np.sum(((parameters - self._start) / self._spread) ** 2))
         return loss if math.isfinite(loss) else math.inf
 
-    def doubts(self, networks: Sequence[Sequence[KernelCost]]) -> Matrix:
-        """Return the standard deviation of the logarithm of each network's prediction that is due to the parameters.
-
-        It is infinite where a network has kernels of a group that was not met.
-        """
-        table = table_of(networks)
-        totals, slopes = self._totals(self._prepared(table), table.num_networks, self.parameters)
-        rows = slopes / totals[:, None]
-        doubts = np.sqrt(np.einsum("np,pq,nq->n", rows, self.covariance, rows, optimize=True))
-        for group in table.network.keys() - set(self.groups):
-            doubts[table.network[group]] = math.inf
-        return np.asarray(doubts)
-
     def models(self) -> tuple[KernelModel, ...]:
         """Return what was fitted, for a profile."""
         found = []
@@ -281,12 +223,9 @@ class Fit:
                     overhead_us=float(roof[0]),
                     macs_per_us=float(1 / roof[1]),
                     bytes_per_us=float(1 / roof[2]),
-                    centre=tuple(scaling.centre.tolist()),
-                    scale=tuple(scaling.scale.tolist()),
-                    low=tuple(scaling.low.tolist()),
-                    high=tuple(scaling.high.tolist()),
+                    **scaling.fields(),
                     weights=tuple(self.parameters[begin + NUM_ROOF : begin + WIDTH].tolist()),
-                    num_kernels=scaling.num_kernels,
+                    num_kernels=self._num_kernels[group],
                 )
             )
         return tuple(found)

@@ -9,9 +9,11 @@ from typing import Final
 
 import numpy as np
 
-from edgewise.cost.kernel_process import Process, Rows
-from edgewise.cost.latency_features import NAMES, flags_of, group_of, sizes_of
-from edgewise.cost.latency_model import WIDTH, Matrix, Prepared, Scaling
+from edgewise.cost.kernel_process import Process
+from edgewise.cost.kernel_table import Matrix, table_of
+from edgewise.cost.latency_corrections import Corrector
+from edgewise.cost.latency_features import NAMES, group_of
+from edgewise.cost.latency_model import GroupModel
 from edgewise.records.cost import KernelCost
 from edgewise.records.latency_profile import KernelModel, KernelProcess, LatencyProfile
 
@@ -56,7 +58,11 @@ class Predictor:
 
     def __init__(self, profile: LatencyProfile) -> None:
         self._profile = profile
-        self._pricer = _ByProcess(profile) if profile.processes else _BySum(profile)
+        self._prices: dict[str, Process | GroupModel] = {
+            **{each.group: Process(each) for each in profile.processes},
+            **{each.group: GroupModel(each) for each in profile.kernels},
+        }
+        self._corrector = Corrector(profile.corrections)
 
     @property
     def fusion(self) -> str:
@@ -65,106 +71,32 @@ class Predictor:
 
     def unpriced(self, kernels: Sequence[KernelCost]) -> list[KernelCost]:
         """Return those of ``kernels`` of whose kind none was sampled: they are missing in an estimate."""
-        known = self._pricer.groups
-        return [each for each in kernels if (group := group_of(each)) is not None and group not in known]
+        return [each for each in kernels if (group := group_of(each)) is not None and group not in self._prices]
 
     def estimate(self, kernels: Sequence[KernelCost]) -> LatencyEstimate:
         """Price ``kernels``, formed by the profile's fusion model."""
-        priced = self._pricer.price(kernels)
-        total_us = priced.constant_us + float(priced.times_us.sum())
-        by_group: dict[str, float] = {}
-        for kernel, time_us in zip(kernels, priced.times_us.tolist(), strict=True):
-            if (group := group_of(kernel)) is not None and group in self._pricer.groups:
-                by_group[group] = by_group.get(group, 0.0) + time_us / 1e3
-        unpriced = [
+        table = table_of([kernels])
+        logs = {group: self._prices[group].logs(rows) for group, rows in table.rows.items() if group in self._prices}
+        found = self._corrector.corrected(table, logs)
+        times_ms, by_group, outside = np.zeros(len(kernels)), {}, []
+        for group, own in logs.items():
+            rows = table.rows[group]
+            times_ms[rows.place] = found.factors[group] * np.exp(own) / 1e3
+            by_group[group] = float(times_ms[rows.place].sum())
+            outside += _all_outside(kernels, rows.place, rows.sizes, self._prices[group].record)
+        outside += [
             _outside(kernel, "none of its kind was sampled; it is not priced") for kernel in self.unpriced(kernels)
         ]
-        spread = Z90 * math.sqrt(self._profile.noise**2 + priced.doubt)
+        latency_ms = float(found.latency_us[0]) / 1e3
+        spread = Z90 * self._profile.doubt_factor * float(found.sd[0])
         return LatencyEstimate(
-            latency_ms=total_us / 1e3,
-            low_ms=total_us / 1e3 * math.exp(-spread),
-            high_ms=total_us / 1e3 * math.exp(spread),
+            latency_ms=latency_ms,
+            low_ms=latency_ms * math.exp(-spread),
+            high_ms=latency_ms * math.exp(spread),
             by_group_ms=by_group,
-            kernels_ms=tuple((priced.times_us / 1e3).tolist()),
-            outside=(*priced.outside, *unpriced),
+            kernels_ms=tuple(times_ms.tolist()),
+            outside=tuple(outside),
         )
-
-
-@dataclass(frozen=True, slots=True)
-class _Priced:
-    """What kernels take.
-
-    Attributes:
-        constant_us: of a call.
-        times_us: of each kernel; 0 for those that cost nothing or have no price.
-        doubt: variance of the logarithm of the sum, besides the profile's noise.
-        outside: kernels beyond what was sampled.
-    """
-
-    constant_us: float
-    times_us: Matrix
-    doubt: float
-    outside: Sequence[Outside]
-
-
-class _ByProcess:
-    """Prices by the times of single kernels."""
-
-    def __init__(self, profile: LatencyProfile) -> None:
-        self._profile = profile
-        self._processes = {each.group: Process(each) for each in profile.processes}
-        self.groups = self._processes.keys()
-
-    def price(self, kernels: Sequence[KernelCost]) -> _Priced:
-        rows = Rows.of([kernels])
-        times_us, variance = np.zeros(len(kernels)), 0.0
-        outside: list[Outside] = []
-        for group in rows.traits.keys() & self.groups:
-            process, places = self._processes[group], rows.place[group]
-            own = self._profile.kernel_us + self._profile.factor * process.times_us(rows.traits[group])
-            times_us[places] = own
-            variance += process.record.scatter**2 * float((own**2).sum())
-            outside += _all_outside(kernels, places, rows.traits[group], process.record)
-        total_us = self._profile.call_us + float(times_us.sum())
-        return _Priced(self._profile.call_us, times_us, variance / total_us**2, outside)
-
-
-class _BySum:
-    """Prices by groups whose parameters were found from sums."""
-
-    def __init__(self, profile: LatencyProfile) -> None:
-        self._profile = profile
-        self.groups = {each.group for each in profile.kernels}
-        self._scalings = {each.group: Scaling.of_model(each) for each in profile.kernels}
-        self._covariance = np.array(profile.covariance) if profile.covariance else None
-
-    def price(self, kernels: Sequence[KernelCost]) -> _Priced:
-        constant_us, times_us = self._profile.constant_us, np.zeros(len(kernels))
-        slopes = np.zeros(1 + WIDTH * len(self._profile.kernels))
-        slopes[0] = constant_us
-        outside: list[Outside] = []
-        for at, model in enumerate(self._profile.kernels):
-            places = [place for place, kernel in enumerate(kernels) if group_of(kernel) == model.group]
-            if not places:
-                continue
-            sizes = np.array([sizes_of(kernels[place]) for place in places])
-            flags = np.array([flags_of(kernels[place]) for place in places])
-            own = np.array(
-                [
-                    math.log(max(model.overhead_us, 1e-12)),
-                    -math.log(model.macs_per_us),
-                    -math.log(model.bytes_per_us),
-                    *model.weights,
-                ]
-            )
-            prepared = Prepared.of(self._scalings[model.group], sizes, flags, np.zeros(len(places), np.intp))
-            parts, factor = prepared.times(own)
-            times_us[places] = parts.sum(1) * factor
-            slopes[1 + at * WIDTH : 1 + (at + 1) * WIDTH] = prepared.slopes(parts, factor).sum(0)
-            outside += _all_outside(kernels, places, sizes, model)
-        row = slopes / (constant_us + float(times_us.sum()))
-        doubt = float(row @ self._covariance @ row) if self._covariance is not None else 0.0
-        return _Priced(constant_us, times_us, doubt, outside)
 
 
 def _all_outside(

@@ -18,8 +18,8 @@ from edgewise.bench import reference
 from edgewise.bench.limits import check_threads
 from edgewise.blocks.fuse import fuse
 from edgewise.cost.count import count
-from edgewise.cost.latency_fit import profile_of
-from edgewise.cost.latency_model import Fit
+from edgewise.cost.kernel_table import table_of
+from edgewise.cost.latency_fit import LatencyFit, measured, profile_of
 from edgewise.cost.micro_networks import micro_network
 from edgewise.deploy.runtimes.registry import get_runtime
 from edgewise.deploy.workshop import Workshop
@@ -178,9 +178,8 @@ class _Calibration:
         found = [(seed, self._kernels(seed)) for seed in seeds]
         if is_blind:
             return found
-        speed = known.samples[0].reference_ms
-        latency_us = [1e3 * each.at_speed(speed) for each in known.samples]
-        doubts = Fit(known.kernels, latency_us).doubts([kernels for _, kernels in found])
+        table, latency_us, by_kernel = measured(known.samples, known.kernels, known.samples[0].reference_ms)
+        _, doubts = LatencyFit(table, latency_us, by_kernel=by_kernel).predicted(table_of([each for _, each in found]))
         ranked = sorted(range(len(found)), key=lambda at: -doubts[at])
         return [found[at] for at in ranked[:BATCH]]
 

@@ -159,7 +159,7 @@ def deploy_run(folder: RunFolder, job: Job, dataset: Dataset, listener: JobListe
 def _choice(request: FitRequest, dataset: Dataset, listener: JobListener) -> Choice | None:
     if request.max_ms is None:
         return None
-    forecast = forecast_for(request.runtime, request.threads)
+    forecast = forecast_for(request.runtime, request.threads, listener)
     how = "Predicting candidates' latencies, and measuring the best ones," if forecast else "Measuring candidates"
     listener.on_stage(f"{how} in {request.runtime}, {request.threads} thread(s), for {request.max_ms:g} ms")
     choice = choose(_budget(request, len(dataset.labels)), listener, forecast=forecast)

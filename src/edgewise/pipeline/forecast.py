@@ -11,7 +11,8 @@ from edgewise.cost.count import count
 from edgewise.cost.latency_predictor import Predictor
 from edgewise.errors import InputError
 from edgewise.models.build import build
-from edgewise.pipeline.latency_profiles import differences, load_profile
+from edgewise.pipeline.latency_profiles import differences, load_profile, profile_path
+from edgewise.pipeline.listener import JobListener
 from edgewise.spec.model import ModelSpec
 
 
@@ -39,10 +40,23 @@ class Forecast:
         return estimate.latency_ms, estimate.low_ms
 
 
-def forecast_for(runtime: str, threads: int) -> Forecast | None:
-    """Return what prices networks in ``runtime`` here; None where it was not calibrated on this machine and in this version."""
+def forecast_for(runtime: str, threads: int, listener: JobListener) -> Forecast | None:
+    """Return what prices networks in ``runtime`` here; None where it was not calibrated on this machine and in this version.
+
+    The listener hears why a calibration that is there is not used.
+    """
+    if not profile_path(runtime, threads).is_file():
+        return None
     try:
         profile = load_profile(None, runtime, threads)
-    except InputError:
-        return None
-    return Forecast(Predictor(profile)) if not differences(profile) else None
+    except InputError as error:
+        why = [str(error)]
+    else:
+        why = differences(profile)
+        if not why:
+            return Forecast(Predictor(profile))
+    listener.on_message(
+        f"the calibration of {runtime} is not used: {'; '.join(why)}; "
+        f"run: edgewise calibrate --runtime {runtime} --threads {threads}"
+    )
+    return None

@@ -152,7 +152,7 @@ class _Building:
         reference_ms = statistics.median(each.reference_ms for each in self.timed)
         latencies = [each.at_speed(reference_ms) for each in self.timed]
         genotypes = [each.genotype for each in self.timed]
-        forecast = forecast_for(request.runtime, request.threads)
+        forecast = forecast_for(request.runtime, request.threads, self._listener)
         prior = self._prior(forecast) if forecast is not None else np.zeros(sum(self._num_options))
         errors = np.abs(left_out_errors(self._num_options, genotypes, latencies, prior))
         model = AdditiveModel(self._num_options, genotypes, latencies, prior)

@@ -47,7 +47,7 @@ class KernelModel(Record):
 class KernelProcess(Record):
     """The time of one group of kernels, of which each was timed: a Gaussian process over their traits.
 
-    ``log(time) = mean + k(traits, points) · weights``, in µs, with traits minus `centre`, divided by `scale`.
+    ``log(time / roof) = mean + k(traits, points) · weights`` with traits minus `centre`, divided by `scale`; the roof is a plain one.
     """
 
     group: str
@@ -61,8 +61,38 @@ class KernelProcess(Record):
     """Traits of the kernels that were timed, scaled."""
     weights: tuple[Finite, ...]
     """One for each point."""
-    scatter: Finite
-    """Standard deviation of the logarithm of a kernel's time that was left out of the fit."""
+
+
+class Correction(Record):
+    """Distinct kernels of one group in the calibration's networks, over whose traits a process says how far their prices are off."""
+
+    group: str
+    centre: tuple[Finite, ...]
+    scale: tuple[Finite, ...]
+    low: tuple[Finite, ...]
+    high: tuple[Finite, ...]
+    points: tuple[tuple[Finite, ...], ...]
+    """Traits, scaled."""
+    networks: tuple[int, ...]
+    """To which of the calibration's each belongs, in order."""
+    shares: tuple[Finite, ...]
+    """Of its network's latency."""
+
+
+class Corrections(Record):
+    """What whole networks say of the prices of kernels: gaps between latencies and sums of prices, and how they move together."""
+
+    spread: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    """Standard deviation of the logarithm of a group's factors."""
+    constant_us: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    """Of one call, whatever the network."""
+    groups: tuple[Correction, ...]
+    call_shares: tuple[Finite, ...]
+    """What the constant is of each network's latency."""
+    gaps: tuple[Finite, ...]
+    """Of each network, as logarithms."""
+    covariance: tuple[tuple[Finite, ...], ...]
+    """Of the gaps: each row up to the diagonal."""
 
 
 class Sample(Timed):
@@ -84,20 +114,13 @@ class LatencyProfile(Record):
     reference_kernel: str
     reference_ms: float
     """Median of the reference kernel during the calibration: the machine's speed that latencies are told for."""
-    constant_us: Annotated[float, Field(ge=0, allow_inf_nan=False)]
-    """Of one call, whatever the network."""
-    kernels: tuple[KernelModel, ...]
-    covariance: tuple[tuple[Finite, ...], ...] = ()
-    """Of all parameters, in the order of the kernel models: what more samples would still change."""
+    kernels: tuple[KernelModel, ...] = ()
+    """Prices of kernels where whole networks alone are timed."""
     processes: tuple[KernelProcess, ...] = ()
-    """In place of `kernels` where the runtime has a profiler."""
-    call_us: Finite = 0.0
-    kernel_us: Finite = 0.0
-    """With `processes`: of one call, and of each kernel on top of its time under the profiler."""
-    factor: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
-    """With `processes`: what the profiler's times are multiplied by."""
-    noise: Finite
-    """Standard deviation of the logarithm of a latency that the model does not explain; with `processes` besides the kernels' scatter."""
+    """Prices where the runtime has a profiler."""
+    corrections: Corrections
+    doubt_factor: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    """By which the standard deviations of latencies are multiplied: half of the left-out networks are within 0.6745 of them then."""
     median_error: Finite
     """On networks that were left out, as a fraction."""
     within_10_percent: Finite

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Mapping
 from functools import cache
 
 import numpy as np
@@ -13,8 +14,10 @@ from torch import nn
 from edgewise.blocks.fuse import fuse
 from edgewise.cost import op_table
 from edgewise.cost.count import count
+from edgewise.cost.kernel_table import KernelTable, table_of
 from edgewise.cost.latency_features import FLAGS, KINDS, NAMES, flags_of, group_of, sizes_of
-from edgewise.cost.latency_model import Fit, table_of
+from edgewise.cost.latency_fit import LatencyFit
+from edgewise.cost.latency_model import Fit
 from edgewise.cost.latency_predictor import Predictor
 from edgewise.cost.micro_networks import micro_network
 from edgewise.records.cost import KernelCost
@@ -73,7 +76,7 @@ def test_networks_that_it_has_not_seen_are_predicted(profile) -> None:
 def test_the_parts_add_up(profile) -> None:
     estimate = Predictor(profile).estimate(kernels(NUM_FITTED))
     assert estimate.low_ms < estimate.latency_ms < estimate.high_ms
-    whole = profile.constant_us / 1e3 + sum(estimate.kernels_ms)
+    whole = profile.corrections.constant_us / 1e3 + sum(estimate.kernels_ms)
     assert estimate.latency_ms == pytest.approx(whole)
     assert sum(estimate.by_group_ms.values()) == pytest.approx(sum(estimate.kernels_ms))
     assert len(estimate.kernels_ms) == len(kernels(NUM_FITTED))
@@ -81,8 +84,9 @@ def test_the_parts_add_up(profile) -> None:
 
 def test_derivatives_are_those_of_the_totals() -> None:
     networks = [kernels(seed) for seed in range(12)]
-    fit = Fit(networks, [latency_us(seed) for seed in range(12)])
-    prepared = fit._prepared(table_of(networks))
+    table = table_of(networks)
+    fit = Fit(table, [latency_us(seed) for seed in range(12)])
+    prepared = fit._prepared(table)
     totals, slopes = fit._totals(prepared, 12, fit.parameters)
     rng = np.random.default_rng(0)
     for at in rng.choice(len(fit.parameters), 40, replace=False):
@@ -100,30 +104,35 @@ def test_what_was_not_sampled_is_named(profile) -> None:
     estimate = Predictor(profile).estimate([known, huge])
     assert [(each.module, each.kind) for each in estimate.outside] == [("far.away", "pointwise")]
     assert estimate.outside[0].why.startswith("inputs 6e+04, sampled ")
-    few = profile.model_copy(update={"kernels": profile.kernels[:0], "covariance": ()})
+    few = profile.model_copy(update={"kernels": ()})
     (unpriced,) = Predictor(few).estimate([known]).outside
     assert unpriced.why == "none of its kind was sampled; it is not priced"
 
 
+def fitted(seeds: Iterable[int], *, slow: Mapping[int, float] | None = None) -> LatencyFit:
+    latencies = np.array([latency_us(seed) * (slow or {}).get(seed, 1.0) for seed in seeds])
+    return LatencyFit(table(seeds), latencies, by_kernel=False)
+
+
+def table(seeds: Iterable[int]) -> KernelTable:
+    return table_of([kernels(seed) for seed in seeds])
+
+
 def test_a_disturbed_sample_bends_little() -> None:
-    seeds = range(NUM_FITTED)
-    networks, clean = [kernels(seed) for seed in seeds], [latency_us(seed) for seed in seeds]
-    disturbed = [latency * (3.0 if seed == 7 else 1.0) for seed, latency in zip(seeds, clean, strict=True)]
-    others = [kernels(seed) for seed in range(100, 130)]
-    ratio = Fit(networks, disturbed).predicted_us(others) / Fit(networks, clean).predicted_us(others)
-    assert float(np.median(np.abs(ratio - 1))) < 0.03
+    seeds, others = range(NUM_FITTED), table(range(100, 130))
+    disturbed, clean = (fitted(seeds, slow=slow).predicted(others)[0] for slow in ({7: 3.0}, {}))
+    assert float(np.median(np.abs(disturbed / clean - 1))) < 0.03
 
 
 def test_it_is_least_sure_of_what_it_has_not_seen() -> None:
     plain = [seed for seed in range(120) if all(group_of(each) not in ("matmul", "softmax") for each in kernels(seed))]
     attention = [seed for seed in range(120) if any(group_of(each) == "matmul" for each in kernels(seed))]
-    few = [*plain[:50], attention[0]]
-    fit = Fit([kernels(seed) for seed in few], [latency_us(seed) for seed in few])
-    unsure = fit.doubts([kernels(seed) for seed in attention[1:6]])
-    sure = fit.doubts([kernels(seed) for seed in plain[50:60]])
+    fit = fitted([*plain[:50], attention[0]])
+    _, unsure = fit.predicted(table(attention[1:6]))
+    _, sure = fit.predicted(table(plain[50:60]))
     assert float(np.median(unsure)) > float(np.median(sure))
-    blind = Fit([kernels(seed) for seed in plain[:50]], [latency_us(seed) for seed in plain[:50]])
-    assert np.isinf(blind.doubts([kernels(attention[0])])).all()
+    _, blind = fitted(plain[:50]).predicted(table(attention[:1]))
+    assert np.isinf(blind).all()
 
 
 def test_a_linear_layer_has_its_weights_inputs() -> None:

@@ -13,6 +13,8 @@ from edgewise.deploy.workshop import Workshop
 from edgewise.errors import ConfigError, ExportError, InputError, Interrupted, UnknownNameError
 from edgewise.pipeline import calibrate_job as module
 from edgewise.pipeline.calibrate_job import calibrate, open_calibration
+from edgewise.pipeline.forecast import forecast_for
+from edgewise.pipeline.latency_profiles import profile_path
 from edgewise.pipeline.listener import JobListener
 from edgewise.pipeline.network_timer import NetworkTimer
 from edgewise.pipeline.predict_latency_job import predict_latency
@@ -142,6 +144,38 @@ def test_too_few_networks_make_no_profile(clockless, monkeypatch) -> None:
     monkeypatch.setattr(module.time, "monotonic", lambda: next(ticks))
     with pytest.raises(ExportError, match="only 32 networks could be timed, 48 are needed; allow a larger --budget"):
         calibrate(request(budget_s=60.0), Path("few"), LISTENER)
+
+
+class Kept(JobListener):
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def on_message(self, text: str) -> None:
+        self.told.append(text)
+
+
+def test_what_forecasts_says_why_a_calibration_is_not_used(clockless, tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("EDGEWISE_CACHE", str(tmp_path / "cache"))
+    ear = Kept()
+    assert forecast_for("onnxruntime", 1, ear) is None
+    assert ear.told == []
+    profile, _ = calibrate(request(), tmp_path / "run", LISTENER)
+    assert forecast_for("onnxruntime", 1, ear) is not None
+    assert ear.told == []
+    own = profile_path("onnxruntime", 1)
+    elsewhere = profile.environment.model_copy(update={"cpu": "Another One"})
+    profile.model_copy(update={"environment": elsewhere}).save(own)
+    assert forecast_for("onnxruntime", 1, ear) is None
+    own.write_text('{"kernels": []}')
+    assert forecast_for("onnxruntime", 1, ear) is None
+    foreign, damaged = ear.told
+    assert foreign.startswith(
+        "the calibration of onnxruntime is not used: the profile is of another machine ('Another One, "
+    )
+    assert "is no LatencyProfile" in damaged
+    assert all(text.endswith("run: edgewise calibrate --runtime onnxruntime --threads 1") for text in ear.told)
 
 
 def test_profiles_of_elsewhere_are_told_of_or_refused(clockless, tmp_path) -> None:
