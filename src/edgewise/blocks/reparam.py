@@ -39,7 +39,8 @@ class ConvBN(nn.Module):
 
     def _convolved(self, x: torch.Tensor) -> torch.Tensor:
         conv = self.conv
-        if not self.training or conv.kernel_size != (1, 1) or conv.stride == (1, 1):
+        lies_last = x.stride(1) == 1 or conv.weight.stride(2) > 1
+        if not (self.training and lies_last) or conv.kernel_size != (1, 1) or conv.stride == (1, 1):
             convolved: torch.Tensor = conv(x)
             return convolved
         # oneDNN writes past its memory in the weights' gradient of a strided 1x1 convolution of few channels that lie last
