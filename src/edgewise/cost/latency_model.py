@@ -130,10 +130,6 @@ class Fit:
         if not self._trust.all():
             self._solve(prepared, table.num_networks)
 
-    def predicted_us(self, table: KernelTable) -> Matrix:
-        """Return the latency of each network; kernels of a group that was not met are left out."""
-        return self._totals(self._prepared(table), table.num_networks, self.parameters)[0]
-
     @property
     def constant_us(self) -> float:
         """Return what a call costs whatever the network."""

@@ -15,7 +15,7 @@ from edgewise.cost.latency_corrections import Corrector
 from edgewise.cost.latency_features import NAMES, group_of
 from edgewise.cost.latency_model import GroupModel
 from edgewise.records.cost import KernelCost
-from edgewise.records.latency_profile import KernelModel, KernelProcess, LatencyProfile
+from edgewise.records.latency_profile import LatencyProfile, SampledGroup
 
 OUTSIDE: Final = 1.0
 """Doublings beyond the sampled sizes from which on a kernel is called outside."""
@@ -100,7 +100,7 @@ class Predictor:
 
 
 def _all_outside(
-    kernels: Sequence[KernelCost], places: Iterable[int], sizes: Matrix, model: KernelModel | KernelProcess
+    kernels: Sequence[KernelCost], places: Iterable[int], sizes: Matrix, model: SampledGroup
 ) -> list[Outside]:
     return [
         _outside(kernels[place], why)
@@ -113,7 +113,7 @@ def _outside(kernel: KernelCost, why: str) -> Outside:
     return Outside(module=kernel.module, kind=kernel.kind, why=why)
 
 
-def _beyond(sizes: Matrix, model: KernelModel | KernelProcess) -> str | None:
+def _beyond(sizes: Matrix, model: SampledGroup) -> str | None:
     for name, size, low, high in zip(NAMES, sizes, model.low, model.high, strict=False):
         if not low - OUTSIDE <= size <= high + OUTSIDE:
             return f"{name} {2**size:.4g}, sampled {2**low:.4g} to {2**high:.4g}"

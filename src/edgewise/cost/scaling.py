@@ -3,36 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Protocol, Self
+from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
+
+from edgewise.records.latency_profile import SampledGroup
 
 Matrix = NDArray[np.float64]
 
 MIN_SCALE: Final = 0.6
 BEYOND: Final = 0.5
 """Doublings up to which a trait counts beyond the sampled range."""
-
-
-class Scaled(Protocol):
-    """A record with a scaling's fields."""
-
-    @property
-    def centre(self) -> tuple[float, ...]:
-        """What is subtracted."""
-
-    @property
-    def scale(self) -> tuple[float, ...]:
-        """By what it is divided then."""
-
-    @property
-    def low(self) -> tuple[float, ...]:
-        """Smallest in the calibration."""
-
-    @property
-    def high(self) -> tuple[float, ...]:
-        """Largest in the calibration."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +32,7 @@ class Scaling:
         return cls(traits.mean(0), np.maximum(traits.std(0), MIN_SCALE), traits.min(0), traits.max(0))
 
     @classmethod
-    def of_record(cls, record: Scaled) -> Self:
+    def of_record(cls, record: SampledGroup) -> Self:
         """Return that of a profile."""
         return cls(np.array(record.centre), np.array(record.scale), np.array(record.low), np.array(record.high))
 

@@ -21,56 +21,50 @@ class CalibrationRequest(Record):
     budget_s: Annotated[float, Field(allow_inf_nan=False)] = 900.0
 
 
-class KernelModel(Record):
+class SampledGroup(Record):
+    """One group of kernels, and where the traits that were sampled lie."""
+
+    group: str
+    centre: tuple[Finite, ...]
+    """Of each trait in the calibration, which is subtracted; sizes are base-two logarithms."""
+    scale: tuple[Finite, ...]
+    """By which it is divided then."""
+    low: tuple[Finite, ...]
+    high: tuple[Finite, ...]
+    """Smallest and largest of each trait in the calibration."""
+
+
+class KernelModel(SampledGroup):
     """The time of one group of kernels: a roofline, times a smooth function of the sizes.
 
     ``log(time) = log(overhead + macs / macs_per_us + bytes / bytes_per_us) + terms · weights``, in µs.
     """
 
-    group: str
     overhead_us: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     macs_per_us: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     bytes_per_us: Annotated[float, Field(gt=0, allow_inf_nan=False)]
-    centre: tuple[Finite, ...]
-    """Of each size in the calibration, which is subtracted."""
-    scale: tuple[Finite, ...]
-    """By which it is divided then."""
-    low: tuple[Finite, ...]
-    high: tuple[Finite, ...]
-    """Smallest and largest size in the calibration, as base-two logarithms."""
     weights: tuple[Finite, ...]
     """Of the terms: the sizes, their products, the flags."""
     num_kernels: int
     """In the calibration."""
 
 
-class KernelProcess(Record):
+class KernelProcess(SampledGroup):
     """The time of one group of kernels, of which each was timed: a Gaussian process over their traits.
 
     ``log(time / roof) = mean + k(traits, points) · weights`` with traits minus `centre`, divided by `scale`; the roof is a plain one.
     """
 
-    group: str
     mean: Finite
-    centre: tuple[Finite, ...]
-    scale: tuple[Finite, ...]
-    low: tuple[Finite, ...]
-    high: tuple[Finite, ...]
-    """Smallest and largest of each trait in the calibration."""
     points: tuple[tuple[Finite, ...], ...]
     """Traits of the kernels that were timed, scaled."""
     weights: tuple[Finite, ...]
     """One for each point."""
 
 
-class Correction(Record):
+class Correction(SampledGroup):
     """Distinct kernels of one group in the calibration's networks, over whose traits a process says how far their prices are off."""
 
-    group: str
-    centre: tuple[Finite, ...]
-    scale: tuple[Finite, ...]
-    low: tuple[Finite, ...]
-    high: tuple[Finite, ...]
     points: tuple[tuple[Finite, ...], ...]
     """Traits, scaled."""
     networks: tuple[int, ...]
